@@ -1,0 +1,1 @@
+"""Pages for people: the room is kept; its work comes later."""

@@ -1,0 +1,1 @@
+"""May this leave, and how: policy, DICOM and HL7."""

@@ -1,0 +1,1 @@
+"""HL7 v2: the ORU^R01 message and MLLP."""

@@ -1,0 +1,135 @@
+"""What a model says of a study: one of five kinds of answer, with what was measured, and why.
+
+Silence is never negative (law 3): positive, negative, indeterminate, not analysed and failed are five different answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from vigil.domain.concepts import Code
+from vigil.domain.errors import Category
+
+
+class AnswerKind(StrEnum):
+    POSITIVE = "positive"
+    NEGATIVE = "negative"
+    INDETERMINATE = "indeterminate"
+    NOT_ANALYSED = "not-analysed"
+    FAILED = "failed"
+
+    @property
+    def analysed(self) -> bool:
+        """Whether the model itself answered."""
+        return self in (AnswerKind.POSITIVE, AnswerKind.NEGATIVE, AnswerKind.INDETERMINATE)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A number with its meaning and its UCUM unit, for example a volume of 19.9 mL."""
+
+    concept: Code
+    value: float
+    unit: Code
+
+    def text(self) -> str:
+        return f"{self.value:.1f} {self.unit.value}"
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """The rule that made the answer: positive at or above ``threshold`` (in ``unit``), of this operating point."""
+
+    operating_point: str
+    concept: Code
+    threshold: float
+    unit: Code
+
+    def text(self) -> str:
+        return f"{self.threshold:.1f} {self.unit.value}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding of a model: what, where, how much. ``region`` names the mask of the inference that shows it.
+
+    ``key_slices``: indices into the analysed slices (order of ``Answer.inputs``), most telling first.
+    """
+
+    concept: Code
+    category: Code
+    site: Code
+    measurements: tuple[Measurement, ...]
+    region: str | None = None
+    key_slices: tuple[int, ...] = ()
+    acr_category: int | None = None
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a study was not analysed, failed or waits, for a program (category) and for a person (text)."""
+
+    category: Category
+    text: str
+
+
+@dataclass(frozen=True)
+class InputInstance:
+    """One image that was analysed. ``content_sha256`` is of the data set without its file meta information."""
+
+    orthanc_id: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    series_instance_uid: str
+    content_sha256: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A model's answer. ``sentence`` stands alone: a reader of it needs nothing else.
+
+    ``measured``: the value the criterion was applied to (also of a negative), None where nothing was measured.
+    """
+
+    kind: AnswerKind
+    sentence: str
+    criterion: Criterion | None = None
+    measured: Measurement | None = None
+    findings: tuple[Finding, ...] = ()
+    reason: Reason | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.kind.analysed and self.reason is None:
+            raise ValueError(f"an answer of kind {self.kind} needs a reason")
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One run of one model on one content of one study, as the ledger holds it from its first moment.
+
+    ``created_at`` is frozen with the analysis: dates and times of its objects and messages come from it alone (law 4).
+    """
+
+    analysis_id: str
+    orthanc_study_id: str
+    study_instance_uid: str
+    model_id: str
+    model_version: str
+    weights_sha256: str
+    operating_point: str
+    renderer_version: str
+    settings_sha256: str
+    inputs_sha256: str
+    inputs: tuple[InputInstance, ...]
+    created_at: datetime
+    correlation_id: str
+    stage: str
+    predecessor_id: str | None = None
+    revision: int = 1
+    refusal: Reason | None = None
+    reference_instance: str = field(default="")
+    """Orthanc id of the image whose patient and study attributes the results copy (the first input, or any image of the
+    study where nothing was selected)."""

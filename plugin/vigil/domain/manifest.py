@@ -1,0 +1,209 @@
+"""What a model package says of itself: ``models/<id>/manifest.yaml``, version 1 of the schema.
+
+The manifest is the author's whole contract: what the model may be run on, how its input is prepared, what its output means
+and what may leave the house. Unknown keys are errors, so that a misspelt limit never passes as an absent one.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from vigil.domain.concepts import Code
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CodeEntry(Strict):
+    """A code of the manifest: value, scheme and meaning, as DICOM writes them."""
+
+    value: str = Field(min_length=1, max_length=16)
+    scheme: str = Field(min_length=1, max_length=16)
+    meaning: str = Field(min_length=1, max_length=64)
+
+    def code(self) -> Code:
+        return Code(self.value, self.scheme, self.meaning)
+
+
+class RegulatoryStatus(StrEnum):
+    RESEARCH = "research"
+    CLEARED = "cleared"
+
+
+class PermittedOutput(StrEnum):
+    """What a clearance lets a model say. A triage-only model has ``notification`` alone and draws nothing."""
+
+    NOTIFICATION = "notification"
+    SCORE = "score"
+    MEASUREMENT = "measurement"
+    LOCATION = "location"
+    CONTOUR = "contour"
+
+
+class Regulatory(Strict):
+    status: RegulatoryStatus
+    intended_use: str = Field(min_length=20)
+    clearance: str | None = None
+    permitted_outputs: frozenset[PermittedOutput]
+
+    @model_validator(mode="after")
+    def _cleared_says_where(self) -> Regulatory:
+        if self.status is RegulatoryStatus.CLEARED and not self.clearance:
+            raise ValueError("a cleared model names its clearance (number and authority) in 'clearance'")
+        return self
+
+
+class WhenUnknown(StrEnum):
+    """What to do where the header does not say: refuse (the default) or accept."""
+
+    REFUSE = "refuse"
+    ACCEPT = "accept"
+
+
+class BodyPart(Strict):
+    """Accepted values of Body Part Examined; ``words`` are looked for in the study, series and protocol descriptions where
+    Body Part Examined is absent."""
+
+    any_of: tuple[str, ...] = Field(min_length=1)
+    words: tuple[str, ...] = ()
+    unknown: WhenUnknown = WhenUnknown.REFUSE
+
+
+class Range(Strict):
+    """A closed range; the unit is in the name of the key that holds it."""
+
+    minimum: float | None = None
+    maximum: float | None = None
+    unknown: WhenUnknown = WhenUnknown.REFUSE
+
+    @model_validator(mode="after")
+    def _possible(self) -> Range:
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError(f"minimum {self.minimum} is above maximum {self.maximum}")
+        return self
+
+
+class Scope(Strict):
+    """On what the model may run (law 5)."""
+
+    modality: tuple[str, ...] = Field(min_length=1)
+    body_part: BodyPart
+    age_years: Range | None = None
+    slice_thickness_mm: Range | None = None
+
+
+class SeriesInput(Strict):
+    """How the one series of this input is picked, and when it is complete (law 2)."""
+
+    name: str
+    excluded_image_types: tuple[str, ...] = ("LOCALIZER", "SECONDARY")
+    excluded_words: tuple[str, ...] = ()
+    """Words of a series description that rule a series out, for example "bone"."""
+    minimum_slices: int = Field(ge=1)
+    minimum_coverage_mm: float = Field(gt=0)
+    maximum_slices: int = Field(default=2000, ge=1)
+    spacing_tolerance: float = Field(default=0.05, gt=0, lt=1)
+    """Largest relative departure of a slice gap from the median gap; beyond it a slice is missing or the spacing irregular."""
+    quiet_s: float = Field(default=0, ge=0)
+    """Time without a new image that a study needs beside Orthanc's StableAge before a negative may leave."""
+    give_up_after_s: float = Field(default=600, ge=0)
+    """Time without a new image after which an incomplete study is answered "not analysed"."""
+
+
+class Preprocessing(Strict):
+    """From the source volume to the network's input tensor."""
+
+    orientation: Literal["LPS"] = "LPS"
+    """Direction in which column, row and slice index grow, in patient axes."""
+    spacing_mm: tuple[float, float, float]
+    """Slice, row and column spacing of the network's input."""
+    interpolation: Literal["linear"] = "linear"
+    outside: float = -1024.0
+    """Value beyond the field of view, in the unit of the input (HU for CT)."""
+    layout: Literal["NCDHW"] = "NCDHW"
+
+
+class Network(Strict):
+    file: str
+    input: str
+    outputs: tuple[str, ...] = Field(min_length=1)
+
+
+class HyperdenseVolume(Strict):
+    """Cavity and band of :mod:`vigil.inference.hyperdense`: the band inside the intracranial cavity, as a region and a volume."""
+
+    kind: Literal["hyperdense-volume"]
+    cavity_output: str
+    band_output: str
+    region: str
+    minimum_component_ml: float = Field(ge=0)
+    plausible_cavity_ml: Range
+
+
+Postprocessing = Annotated[HyperdenseVolume, Field(discriminator="kind")]
+
+
+class OperatingPoint(Strict):
+    """Positive at or above ``positive``; between ``indeterminate`` (where given) and ``positive`` the model abstains."""
+
+    positive: float
+    indeterminate: float | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> OperatingPoint:
+        if self.indeterminate is not None and self.indeterminate > self.positive:
+            raise ValueError("the abstain band lies below the positive threshold")
+        return self
+
+
+class FindingEntry(Strict):
+    """What a positive answer means, in codes and in words. The sentences are format strings over ``value``, ``unit`` and
+    ``threshold``."""
+
+    concept: CodeEntry
+    category: CodeEntry
+    site: CodeEntry
+    measurement: CodeEntry
+    unit: str
+    acr_category: Literal[1, 2, 3] | None = None
+    positive: str
+    negative: str
+    indeterminate: str
+
+
+class Manifest(Strict):
+    schema_version: Literal[1]
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{1,46}[a-z0-9]$")
+    version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
+    name: str = Field(max_length=40)
+    vendor: str = Field(max_length=64)
+    licence: str
+    summary: str
+    regulatory: Regulatory
+    files: dict[str, str]
+    """SHA-256 of every file that the model needs, by its name in the folder."""
+    scope: Scope
+    inputs: tuple[SeriesInput, ...] = Field(min_length=1, max_length=1)
+    preprocessing: Preprocessing
+    network: Network
+    postprocessing: Postprocessing
+    operating_points: dict[str, OperatingPoint] = Field(min_length=1)
+    finding: FindingEntry
+    limitations: tuple[str, ...] = Field(min_length=1)
+    changes: dict[str, str]
+
+    @model_validator(mode="after")
+    def _whole(self) -> Manifest:
+        if self.network.file not in self.files:
+            raise ValueError(f"network.file '{self.network.file}' has no SHA-256 under 'files'")
+        if "default" not in self.operating_points:
+            raise ValueError("operating_points needs one named 'default'")
+        return self
+
+    @property
+    def weights_sha256(self) -> str:
+        return self.files[self.network.file]

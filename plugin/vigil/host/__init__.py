@@ -1,0 +1,1 @@
+"""Everything that knows Orthanc. The only code that imports orthanc."""

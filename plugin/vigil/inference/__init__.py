@@ -1,0 +1,1 @@
+"""Installed models: registry, hashes, sessions, pre- and postprocessing."""

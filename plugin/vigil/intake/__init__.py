@@ -1,0 +1,1 @@
+"""What arrived: headers, series, selection, completeness, scope."""

@@ -1,0 +1,1 @@
+"""Drift, performance, feedback, stop rules, replay: the room is kept; its work comes later."""

@@ -1,0 +1,1 @@
+"""The durable workflows that compose the other rooms."""

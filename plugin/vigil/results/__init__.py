@@ -1,0 +1,1 @@
+"""DICOM that says it: Secondary Capture and structured report."""

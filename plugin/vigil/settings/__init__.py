@@ -1,0 +1,1 @@
+"""The "Vigil" section of orthanc.json as typed models."""

@@ -1,0 +1,1 @@
+"""Metrics and logs, without patient data (law 9)."""
