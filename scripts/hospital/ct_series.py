@@ -47,7 +47,7 @@ class Acquisition:
     declare_images: bool = False
 
 
-def ct_series(hu: NDArray[np.number], acquisition: Acquisition, patient: Patient = Patient()) -> Iterator[Dataset]:  # noqa: B008
+def ct_series(hu: NDArray[np.number], acquisition: Acquisition, patient: Patient = Patient()) -> Iterator[Dataset]:
     """One data set a slice, in the order of the array: ``hu`` is [slice, row, column], stored with intercept -1024."""
     stored = np.clip(np.rint(hu + 1024.0), 0, 4095).astype("<u2")
     slices, rows, columns = stored.shape
