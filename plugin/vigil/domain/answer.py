@@ -1,6 +1,7 @@
 """What a model says of a study: one of five kinds of answer, with what was measured, and why.
 
-Silence is never negative (law 3): positive, negative, indeterminate, not analysed and failed are five different answers.
+Silence is never negative (law 3): positive, negative, indeterminate, not analysed and failed are five different
+answers.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What can go wrong, in one place: every error of Vigil has a category that a program and a person can tell apart.
 
-A room raises a subclass of :class:`VigilError` of its own (its ``errors.py``); at a workflow's edge the category and the
-message become the reason of a "not analysed", "failed" or "waiting" in ledger, audit and on the Secondary Capture.
+A room raises a subclass of :class:`VigilError` of its own (its ``errors.py``); at a workflow's edge the category and
+the message become the reason of a "not analysed", "failed" or "waiting" in ledger, audit and on the Secondary Capture.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ class Category(StrEnum):
 
 
 class VigilError(Exception):
-    """An error that a person will read: what is wrong, where, and what to do. Holds nothing that identifies a patient."""
+    """An error that a person will read: what is wrong, where, and what to do. Holds nothing that identifies a
+    patient."""
 
     category: Category = Category.INTERNAL
 

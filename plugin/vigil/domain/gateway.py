@@ -1,7 +1,7 @@
 """What Vigil asks of Orthanc, whichever way it is reached: inside its process (SDK) or from another machine (HTTP).
 
-Implemented twice in :mod:`vigil.host`; ``tests/contract`` holds both to the same behaviour. Every call is short: nothing
-here waits for another machine (law 1).
+Implemented twice in :mod:`vigil.host`; ``tests/contract`` holds both to the same behaviour. Every call is short:
+nothing here waits for another machine (law 1).
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Ids that are derived, never drawn, so that a replay names the same things again (law 4), and none that names a patient."""
+"""Ids that are derived, never drawn, so that a replay names the same things again (law 4), and none that names a
+patient."""
 
 from __future__ import annotations
 
@@ -29,9 +30,9 @@ def analysis_id(
 ) -> str:
     """The id of an analysis: 32 hexadecimal characters.
 
-    The Orthanc study id contains the patient id, so a corrected patient is another analysis. ``refusal`` is the category of
-    a study that was not analysed or could not be: when the cause is gone, the analysis is another one, with other UIDs.
-    ``attempt`` counts what an operator asked to be run again.
+    The Orthanc study id contains the patient id, so a corrected patient is another analysis. ``refusal`` is the
+    category of a study that was not analysed or could not be: when the cause is gone, the analysis is another one,
+    with other UIDs. ``attempt`` counts what an operator asked to be run again.
     """
     return digest(
         "analysis", orthanc_study_id, model_id, inputs_sha256, weights_sha256, operating_point, renderer_version,
@@ -53,7 +54,8 @@ def correlation_id(orthanc_study_id: str) -> str:
 
 
 def filler_order_number(orthanc_study_id: str, model_id: str) -> str:
-    """Vigil's own HL7 filler order number: one for a study and model, so that a correction replaces what it corrects."""
+    """Vigil's own HL7 filler order number: one for a study and model, so that a correction replaces what it
+    corrects."""
     return "V" + digest("filler", orthanc_study_id, model_id)[:14].upper()
 
 

@@ -1,7 +1,7 @@
 """What a model package says of itself: ``models/<id>/manifest.yaml``, version 1 of the schema.
 
-The manifest is the author's whole contract: what the model may be run on, how its input is prepared, what its output means
-and what may leave the house. Unknown keys are errors, so that a misspelt limit never passes as an absent one.
+The manifest is the author's whole contract: what the model may be run on, how its input is prepared, what its output
+means and what may leave the house. Unknown keys are errors, so that a misspelt limit never passes as an absent one.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class WhenUnknown(StrEnum):
 
 
 class BodyPart(Strict):
-    """Accepted values of Body Part Examined; ``words`` are looked for in the study, series and protocol descriptions where
-    Body Part Examined is absent."""
+    """Accepted values of Body Part Examined; ``words`` are looked for in the study, series and protocol descriptions
+    where Body Part Examined is absent."""
 
     any_of: tuple[str, ...] = Field(min_length=1)
     words: tuple[str, ...] = ()
@@ -107,7 +107,8 @@ class SeriesInput(Strict):
     minimum_coverage_mm: float = Field(gt=0)
     maximum_slices: int = Field(default=2000, ge=1)
     spacing_tolerance: float = Field(default=0.05, gt=0, lt=1)
-    """Largest relative departure of a slice gap from the median gap; beyond it a slice is missing or the spacing irregular."""
+    """Largest relative departure of a slice gap from the median gap; beyond it a slice is missing or the spacing
+    irregular."""
     quiet_s: float = Field(default=0, ge=0)
     """Time without a new image that a study needs beside Orthanc's StableAge before a negative may leave."""
     give_up_after_s: float = Field(default=600, ge=0)
@@ -134,7 +135,8 @@ class Network(Strict):
 
 
 class HyperdenseVolume(Strict):
-    """Cavity and band of :mod:`vigil.inference.hyperdense`: the band inside the intracranial cavity, as a region and a volume."""
+    """Cavity and band of :mod:`vigil.inference.hyperdense`: the band inside the intracranial cavity, as a region and
+    a volume."""
 
     kind: Literal["hyperdense-volume"]
     cavity_output: str
@@ -148,7 +150,8 @@ Postprocessing = Annotated[HyperdenseVolume, Field(discriminator="kind")]
 
 
 class OperatingPoint(Strict):
-    """Positive at or above ``positive``; between ``indeterminate`` (where given) and ``positive`` the model abstains."""
+    """Positive at or above ``positive``; between ``indeterminate`` (where given) and ``positive`` the model
+    abstains."""
 
     positive: float
     indeterminate: float | None = None
@@ -161,8 +164,8 @@ class OperatingPoint(Strict):
 
 
 class FindingEntry(Strict):
-    """What a positive answer means, in codes and in words. The sentences are format strings over ``value``, ``unit`` and
-    ``threshold``."""
+    """What a positive answer means, in codes and in words. The sentences are format strings over ``value``, ``unit``
+    and ``threshold``."""
 
     concept: CodeEntry
     category: CodeEntry

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 class Volume:
     """Voxels with their place in the patient.
 
-    ``voxels``: float32, [slice, row, column], in HU for CT. ``affine``: 4 x 4, maps (slice, row, column, 1) to DICOM patient
-    coordinates (LPS) in mm: the centre of a voxel.
+    ``voxels``: float32, [slice, row, column], in HU for CT. ``affine``: 4 x 4, maps (slice, row, column, 1) to DICOM
+    patient coordinates (LPS) in mm: the centre of a voxel.
     """
 
     voxels: NDArray[np.float32]
