@@ -1,0 +1,171 @@
+"""Durable execution: what was promised is done, also after kill -9.
+
+A task is one step: it does its work, says whether it is done or when to try again, and names the tasks that follow. DBOS
+keeps tasks in its own database (only ids, never patient data) and hands an unfinished one out again after a restart. A task
+that must wait is not a sleeping thread but the next attempt, enqueued with a delay: so nothing waits at a stop, and a
+waiting message holds up no other.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from vigil.pipeline.errors import EngineNotStarted
+
+if TYPE_CHECKING:
+    from dbos import DBOS
+
+APPLICATION_VERSION = "1"
+"""Constant, because DBOS recovers only work of its own version. Raised when a task changes its meaning."""
+
+START_ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class Task:
+    """One step of work: ``kind`` names the worker, ``subject`` what it works on (an analysis id or a delivery id)."""
+
+    kind: str
+    subject: str
+    queue: str
+    attempt: int = 1
+    delay_s: float = 0.0
+
+    @property
+    def workflow_id(self) -> str:
+        """The idempotency key: the same task is enqueued once, whoever asks and however often."""
+        return f"{self.kind}|{self.subject}|{self.attempt}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a worker says: done (then ``follow``), or again after ``retry_after_s``."""
+
+    retry_after_s: float | None = None
+    follow: tuple[Task, ...] = ()
+
+
+class Worker(Protocol):
+    """Does a task. Idempotent: a kill after the effect and before its record repeats it. Raises nothing."""
+
+    def __call__(self, subject: str, attempt: int) -> Verdict: ...
+
+
+class Engine:
+    """The workflow store and its queues."""
+
+    def __init__(self, *, database: Path, workers: Mapping[str, Worker], queues: Mapping[str, int], log: logging.Logger,
+                 polling_s: float = 0.1) -> None:
+        """``queues``: name to how many tasks of it may run at once."""
+        self._database = database
+        self._workers = dict(workers)
+        self._queues = dict(queues)
+        self._log = log
+        self._polling_s = polling_s
+        self._dbos: type[DBOS] | None = None
+        self._perform: Callable[..., None] | None = None
+
+    def start(self) -> None:
+        """Opens the store and takes up what a previous process left. Raises :class:`EngineNotStarted`."""
+        from dbos import DBOS, DBOSPortableJSONSerializer
+
+        for name in ("dbos", "dbos.queue"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        for attempt in range(1, START_ATTEMPTS + 1):
+            try:
+                self._prepare_file()
+                DBOS(config={
+                    "name": "vigil",
+                    "system_database_url": f"sqlite:///{self._database}",
+                    "application_version": APPLICATION_VERSION,
+                    "executor_id": "vigil",
+                    "serializer": DBOSPortableJSONSerializer(),
+                    "log_level": "ERROR",
+                    "enable_otlp": False,
+                    "notification_listener_polling_interval_sec": 1.0,
+                })
+                self._perform = self._register(DBOS)
+                DBOS.launch()
+                break
+            except (SQLAlchemyError, OSError) as error:
+                DBOS.destroy(destroy_registry=True)
+                if attempt == START_ATTEMPTS:
+                    raise EngineNotStarted(
+                        f"the workflow store {self._database} could not be opened ({type(error).__name__}); see that the "
+                        "state directory is writable, has free space and is used by no other Orthanc") from error
+                time.sleep(0.5 * attempt)
+        self._dbos = DBOS
+        for name, concurrency in self._queues.items():
+            DBOS.register_queue(name, worker_concurrency=concurrency, polling_interval_sec=self._polling_s,
+                                on_conflict="always_update")
+
+    def _prepare_file(self) -> None:
+        """Write-ahead logging is a property of the file and doubles the throughput (docs/performance.md)."""
+        store = create_engine(f"sqlite:///{self._database}")
+        with store.connect() as connection:
+            connection.execute(text("PRAGMA journal_mode=WAL"))
+        store.dispose()
+
+    def _register(self, dbos: type[DBOS]) -> Callable[..., None]:
+        workers = self._workers
+
+        def act(kind: str, subject: str, attempt: int) -> dict[str, Any]:
+            verdict = workers[kind](subject, attempt)
+            return {"retry_after_s": verdict.retry_after_s,
+                    "follow": [[task.kind, task.subject, task.queue, task.attempt, task.delay_s]
+                               for task in verdict.follow]}
+
+        step = dbos.step(name="act")(act)
+
+        @dbos.workflow(name="perform", max_recovery_attempts=1000)
+        def perform(kind: str, subject: str, queue: str, attempt: int) -> None:
+            verdict = step(kind, subject, attempt)
+            if verdict["retry_after_s"] is not None:
+                self.enqueue(Task(kind, subject, queue, attempt + 1, float(verdict["retry_after_s"])))
+            for follow in verdict["follow"]:
+                self.enqueue(Task(*follow))
+
+        return perform
+
+    def enqueue(self, task: Task) -> None:
+        """Promises a task, once: a task that was ever enqueued is not enqueued again."""
+        from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
+
+        if self._perform is None:
+            raise EngineNotStarted("the workflow engine is not running")
+        with SetWorkflowID(task.workflow_id), SetEnqueueOptions(delay_seconds=task.delay_s or None):
+            DBOS.enqueue_workflow(task.queue, self._perform, task.kind, task.subject, task.queue, task.attempt)
+
+    def unfinished(self) -> int:
+        """How many tasks wait or run."""
+        if self._dbos is None:
+            return 0
+        found = self._dbos.list_workflows(status=["ENQUEUED", "DELAYED", "PENDING"], load_input=False, load_output=False)
+        return len(found)
+
+    def dead(self) -> Iterable[str]:
+        """Ids of tasks that ended in an error of the engine: they are shown, never forgotten (law 6)."""
+        if self._dbos is None:
+            return []
+        found = self._dbos.list_workflows(status=["ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"], load_input=False,
+                                          load_output=False)
+        return [item.workflow_id for item in found]
+
+    def stop(self, timeout_s: int) -> None:
+        """Ends the threads; what is unfinished is taken up at the next start."""
+        if self._dbos is None:
+            return
+        from dbos import DBOS
+
+        self._dbos = None
+        with suppress(SQLAlchemyError):
+            DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=timeout_s)
