@@ -131,6 +131,8 @@ class Analysis:
     predecessor_id: str | None = None
     revision: int = 1
     refusal: Reason | None = None
+    arrived_at: datetime | None = None
+    """When the last image of the study had arrived: latencies are counted from here."""
     reference_instance: str = field(default="")
     """Orthanc id of the image whose patient and study attributes the results copy (the first input, or any image of the
     study where nothing was selected)."""

@@ -31,8 +31,6 @@ class OrthancSystem:
     name: str
     version: str
     dicom_aet: str
-    overwrite_instances: bool
-    stable_age_s: int
 
 
 @dataclass(frozen=True)
