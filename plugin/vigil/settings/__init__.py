@@ -1,1 +1,20 @@
 """The "Vigil" section of orthanc.json as typed models."""
+
+from vigil.settings.reading import load, settings_snapshot
+from vigil.settings.section import (
+    AlertOverride,
+    AssigningAuthority,
+    Hl7Profile,
+    ModelSettings,
+    PacsDestination,
+    ReconcileSettings,
+    RetrySettings,
+    RisDestination,
+    RuntimeSettings,
+    Settings,
+)
+
+__all__ = [
+    "AlertOverride", "AssigningAuthority", "Hl7Profile", "ModelSettings", "PacsDestination", "ReconcileSettings",
+    "RetrySettings", "RisDestination", "RuntimeSettings", "Settings", "load", "settings_snapshot",
+]

@@ -1,0 +1,234 @@
+"""The "Vigil" section of orthanc.json as typed, frozen models. Keys are written as Orthanc writes them: PascalCase.
+
+The description of each field is what a person is told when its value is not allowed, so it says what is.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from vigil.domain.answer import AnswerKind
+
+WORDS = {"mib": "MiB"}
+"""Words that are not written with one capital."""
+
+
+def key_of(name: str) -> str:
+    """The key in the file of an attribute: ``timeout_seconds`` is "TimeoutSeconds"."""
+    return "".join(WORDS.get(word, word.capitalize()) for word in name.split("_"))
+
+
+class Section(BaseModel):
+    """An object of the settings: unknown keys are faults, so that a misspelt limit never passes as an absent one."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, alias_generator=key_of, validate_by_name=True, validate_by_alias=True,
+        protected_namespaces=(),
+    )
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError("relative")
+    return path
+
+
+def _time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError("unknown time zone") from error
+    return name
+
+
+def _without_credentials(link: str) -> str:
+    if not re.fullmatch(r"https?://[^\s@|^~\\]+", link):
+        raise ValueError("not a plain address")
+    return link
+
+
+def _each_once(kinds: tuple[AnswerKind, ...]) -> tuple[AnswerKind, ...]:
+    if len(set(kinds)) != len(kinds):
+        raise ValueError("named twice")
+    return kinds
+
+
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
+Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.\-]*[A-Za-z0-9])?$|^[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*$", max_length=253)]
+ApplicationEntity = Annotated[str, Field(pattern=r"^[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?$")]
+"""PS3.5 6.2, AE: 1 to 16 characters of ASCII without backslash and control characters, not only spaces."""
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,47}$")]
+"""A name that stands in ids, logs and metrics."""
+HierarchicDesignator = Annotated[str, Field(pattern=r"^[^|~\\&\x00-\x1f\x7f]{0,180}$")]
+"""Text of an MSH application or facility: components (^) are allowed, the other delimiters are not."""
+Component = Annotated[str, Field(pattern=r"^[^|^~\\&\x00-\x1f\x7f]{1,180}$")]
+
+
+class AlertOverride(Section):
+    by: str = Field(min_length=1, max_length=64, description="the name of who decided it, 1 to 64 characters")
+    reason: str = Field(min_length=1, max_length=500, description="why, 1 to 500 characters")
+    date: datetime.date = Field(description='the day of the decision, "YYYY-MM-DD"')
+
+
+class ModelSettings(Section):
+    """How far a model may go at this site. A research model alerts nobody without an override that names who decided it."""
+
+    stage: Literal["off", "shadow", "live"] = Field(default="off", description='"off", "shadow" or "live"')
+    operating_point: str = Field(default="default", min_length=1, max_length=64,
+                                 description="the name of one of the model's operating points")
+    alert_override: AlertOverride | None = Field(
+        default=None, description="null, or an object with By, Reason and Date")
+
+
+class PacsDestination(Section):
+    """A DICOM node that the results are sent to. ``models``: None means every live model."""
+
+    host: Host = Field(description="a host name or an IP address")
+    port: Port = Field(description="a port number, 1 to 65535")
+    aet: ApplicationEntity = Field(description="an application entity title, 1 to 16 ASCII characters without backslash")
+    calling_aet: ApplicationEntity = Field(
+        default="VIGIL", description="an application entity title, 1 to 16 ASCII characters without backslash")
+    timeout_seconds: Seconds = Field(default=10.0, description="a number of seconds above 0, at most 3600")
+    models: tuple[str, ...] | None = Field(
+        default=None, min_length=1, description="null for every model, or a list of ids that Vigil.Models names")
+
+
+class AssigningAuthority(Section):
+    """CX-4 of PID-3: who assigned the patient's identifier."""
+
+    namespace_id: Component = Field(description="text of 1 to 180 characters without | ^ ~ \\ &")
+    universal_id: Component | None = Field(default=None, description="null, or text of 1 to 180 characters without | ^ ~ \\ &")
+    universal_id_type: Component | None = Field(default=None, description='null, or a type such as "ISO"')
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> AssigningAuthority:
+        if (self.universal_id is None) != (self.universal_id_type is None):
+            raise ValueError("UniversalId and UniversalIdType are given together or not at all (HL7 table 0301)")
+        return self
+
+
+class Hl7Profile(Section):
+    """How one receiver wants its ORU^R01; receivers differ, so each choice is a setting."""
+
+    version: Literal["2.5.1", "2.4", "2.3.1"] = Field(default="2.5.1", description='"2.5.1", "2.4" or "2.3.1"')
+    sending_application: HierarchicDesignator = Field(default="VIGIL", description="text (MSH-3) without | ~ \\ &")
+    sending_facility: HierarchicDesignator = Field(default="", description="text (MSH-4) without | ~ \\ &")
+    receiving_application: HierarchicDesignator = Field(default="", description="text (MSH-5) without | ~ \\ &")
+    receiving_facility: HierarchicDesignator = Field(default="", description="text (MSH-6) without | ~ \\ &")
+    processing_id: Literal["P", "T", "D"] = Field(
+        default="P", description='"P" (production), "T" (training) or "D" (debugging), MSH-11')
+    character_set: Literal[
+        "UNICODE UTF-8", "ASCII", "8859/1", "8859/2", "8859/3", "8859/4", "8859/5", "8859/6", "8859/7", "8859/8",
+        "8859/9", "8859/15",
+    ] = Field(default="UNICODE UTF-8", description='"UNICODE UTF-8", "ASCII" or "8859/1" to "8859/9", "8859/15" (MSH-18)')
+    result_status: Literal["R", "P"] = Field(
+        default="R", description='"R" (stored, not verified) or "P" (preliminary); never final')
+    study_uid: Literal["ST", "RP", "HD"] = Field(
+        default="ST", description='"ST", "RP" or "HD": the data type of the OBX that holds the study UID')
+    zds: bool = Field(default=False, description="true or false: whether a ZDS segment is added")
+    link: Annotated[str, AfterValidator(_without_credentials)] | None = Field(
+        default=None, description="null, or an address that begins with http:// or https:// and holds no user or password")
+    answer_kinds: Annotated[tuple[AnswerKind, ...], AfterValidator(_each_once)] = Field(
+        default=(AnswerKind.POSITIVE,), min_length=1,
+        description='a list, each once, of "positive", "negative", "indeterminate", "not-analysed" and "failed"')
+    patient_assigning_authority: AssigningAuthority | None = Field(
+        default=None, description="null, or an object with NamespaceId, UniversalId and UniversalIdType")
+
+
+class RisDestination(Section):
+    """A receiver of HL7 messages over MLLP."""
+
+    host: Host = Field(description="a host name or an IP address")
+    port: Port = Field(description="a port number, 1 to 65535")
+    timeout_seconds: Seconds = Field(default=10.0, description="a number of seconds above 0, at most 3600")
+    connection: Literal["persistent", "per-message"] = Field(
+        default="persistent", description='"persistent" or "per-message"')
+    profile: Hl7Profile = Field(default_factory=Hl7Profile, description="an object: the HL7 profile of this receiver")
+
+
+class RuntimeSettings(Section):
+    provider: Literal["cpu", "cuda"] = Field(default="cpu", description='"cpu" or "cuda"')
+    threads: int = Field(default=2, ge=1, le=256, description="a whole number of threads, 1 to 256")
+    memory_budget_mib: int = Field(default=4096, ge=256, le=4_194_304,
+                                   description="a whole number of MiB for the whole bundle, 256 or more")
+    allow_cpu_fallback: bool = Field(default=False, description="true or false")
+
+
+class RetrySettings(Section):
+    first_delay_seconds: Seconds = Field(default=5.0, description="a number of seconds above 0, at most 3600")
+    maximum_delay_seconds: Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)] = Field(
+        default=300.0, description="a number of seconds above 0, at most 86400")
+    deadline_hours: Annotated[float, Field(gt=0, le=8760, allow_inf_nan=False)] = Field(
+        default=72.0, description="a number of hours above 0, at most 8760")
+    refused_attempts: int = Field(default=3, ge=1, le=100, description="a whole number, 1 to 100")
+
+    @model_validator(mode="after")
+    def _growing(self) -> RetrySettings:
+        if self.first_delay_seconds > self.maximum_delay_seconds:
+            raise ValueError("FirstDelaySeconds may not be above MaximumDelaySeconds")
+        return self
+
+
+class ReconcileSettings(Section):
+    interval_seconds: Seconds = Field(default=60.0, description="a number of seconds above 0, at most 3600")
+    grace_seconds: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = Field(
+        default=3.0, description="a number of seconds from 0 to 3600, added to StableAge after a start")
+
+
+class VigilSection(Section):
+    """Everything under "Vigil". ``site_packages`` is read by the door, before anything can be imported."""
+
+    schema_version: Literal[1] = Field(description="1, the version of these settings that this Vigil reads")
+    enabled: bool = Field(default=True, description="true or false")
+    state_directory: AbsolutePath = Field(
+        description="an absolute path: a folder of Vigil's own that outlives the container")
+    models_directory: AbsolutePath | None = Field(
+        default=None, description="null for the bundle's own models, or an absolute path")
+    site_packages: str | None = Field(default=None, description="null, or the path of the bundle's Python packages")
+    max_study_age_hours: Annotated[float, Field(gt=0, le=87_600, allow_inf_nan=False)] = Field(
+        default=24.0, description="a number of hours above 0, at most 87600")
+    time_zone: Annotated[str, AfterValidator(_time_zone)] = Field(
+        default="UTC", description='an IANA time zone, such as "Europe/Berlin"')
+    installation_name: str = Field(default="vigil", min_length=1, max_length=64, pattern=r"^[^\\\x00-\x1f\x7f]+$",
+                                   description="text of 1 to 64 characters without backslash")
+    models: Mapping[Name, ModelSettings] = Field(
+        default_factory=dict, description="an object: for each model id an object with its Stage")
+    pacs: Mapping[Name, PacsDestination] = Field(
+        default_factory=dict, description="an object: for each name of a destination an object with Host, Port and Aet")
+    ris: Mapping[Name, RisDestination] = Field(
+        default_factory=dict, description="an object: for each name of a destination an object with Host and Port")
+    runtime: RuntimeSettings = Field(default_factory=RuntimeSettings, description="an object")
+    retry: RetrySettings = Field(default_factory=RetrySettings, description="an object")
+    reconcile: ReconcileSettings = Field(default_factory=ReconcileSettings, description="an object")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description='"debug", "info", "warning" or "error"')
+
+
+class OrthancRoot(Section):
+    """What Vigil must know of Orthanc's own configuration; its other keys are none of Vigil's business."""
+
+    stable_age: int = Field(default=60, ge=1, description="a whole number of seconds, 1 or more")
+    overwrite_instances: bool = Field(default=False, description="true or false")
+    dicom_aet: ApplicationEntity = Field(
+        default="ORTHANC", description="an application entity title, 1 to 16 ASCII characters without backslash")
+
+
+class Settings(VigilSection):
+    """The settings in use: the "Vigil" section, and what it must know of Orthanc's own."""
+
+    stable_age_s: int = 60
+    overwrite_instances: bool = False
+    dicom_aet: str = "ORTHANC"
+
+    def enabled_models(self) -> tuple[str, ...]:
+        """Ids of the models that run here, in shadow or live."""
+        return tuple(name for name, model in self.models.items() if model.stage != "off")
