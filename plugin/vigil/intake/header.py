@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+
+from vigil.intake.attributes import Attributes
+from vigil.intake.errors import TruncatedInstance, UnreadableInstance
+from vigil.intake.identity import IdentityParts, age_by_birth_date_years, age_years, identity_parts, identity_sha256
+from vigil.intake.part10 import PARSER_ERRORS, Instance, content_sha256, read_dataset, read_instance
+
+__all__ = ["ImageHeader", "read_dataset", "read_header"]
+
+# Attributes that turn stored values into values, beside the pixels themselves: representation and rescale.
+_VALUE_TAGS = (0x00280002, 0x00280004, 0x00280010, 0x00280011, 0x00280100, 0x00280101, 0x00280103, 0x00281052, 0x00281053)
 
 
 @dataclass(frozen=True)
@@ -43,3 +54,94 @@ class ImageHeader:
     pixel_spacing_mm: tuple[float, float] | None = None
     slice_thickness_mm: float | None = None
     frame_of_reference_uid: str = ""
+    identity: IdentityParts = ("", "", "", "")
+    """Hashes of name, birth date, sex and issuer, each empty where the header does not say."""
+    age_by_birth_date_years: float | None = None
+    """Whole years between birth date and study date, beside what Patient's Age says."""
+    pixel_sha256: str = ""
+    """Of the pixels as stored, their representation and their rescale: equal means the same image under other UIDs."""
+
+
+def read_header(orthanc_id: str, dicom: bytes) -> ImageHeader:
+    """The header of a DICOM file (PS3.10).
+
+    Raises: UnreadableInstance, and nothing else, for any bytes; TruncatedInstance (one of it) where the file ends too
+    early, also in its pixels.
+    """
+    instance = read_instance(dicom)
+    try:
+        return _header(orthanc_id, dicom, instance)
+    except PARSER_ERRORS as error:
+        raise UnreadableInstance(f"the header cannot be read ({type(error).__name__})") from None
+
+
+def _header(orthanc_id: str, dicom: bytes, instance: Instance) -> ImageHeader:
+    attributes = Attributes(instance.dataset)
+    sop_instance_uid, series_instance_uid = attributes.text(0x00080018), attributes.text(0x0020000E)
+    if not sop_instance_uid or not series_instance_uid:
+        raise UnreadableInstance("the header lacks its SOP Instance UID or its Series Instance UID")
+    study_date, study_time = attributes.text(0x00080020).replace(".", ""), attributes.text(0x00080030)
+    study, series, protocol = (attributes.words(tag) for tag in (0x00081030, 0x0008103E, 0x00181030))
+    by_birth_date = age_by_birth_date_years(attributes, study_date)
+    age = age_years(attributes)
+    frames = attributes.integer(0x00280008)
+    position, orientation = attributes.decimals(0x00200032), attributes.decimals(0x00200037)
+    pixel_spacing = attributes.decimals(0x00280030)
+    _refuse_short_pixels(attributes, instance, frames or 1)
+    return ImageHeader(
+        orthanc_id=orthanc_id,
+        sop_instance_uid=sop_instance_uid,
+        sop_class_uid=attributes.text(0x00080016) or instance.meta.media_storage_sop_class_uid,
+        series_instance_uid=series_instance_uid,
+        content_sha256=content_sha256(dicom, instance.meta),
+        identity_sha256=identity_sha256(attributes),
+        transfer_syntax_uid=instance.meta.transfer_syntax_uid,
+        modality=attributes.text(0x00080060).upper(),
+        image_type=attributes.code_strings(0x00080008),
+        body_part=attributes.text(0x00180015).upper(),
+        descriptions=" ".join(part for part in (study, series, protocol) if part).lower(),
+        series_description=series,
+        series_number=attributes.integer(0x00200011),
+        acquisition_number=attributes.integer(0x00200012),
+        instance_number=attributes.integer(0x00200013),
+        images_in_acquisition=attributes.integer(0x00201002),
+        patient_age_years=by_birth_date if age is None else age,
+        study_started=(study_date + study_time.replace(":", "").split(".")[0]) if study_date else "",
+        has_pixel_data=instance.pixels is not None and not instance.pixels.empty,
+        frames=max(frames or 1, 1),
+        rows=attributes.unsigned_short(0x00280010),
+        columns=attributes.unsigned_short(0x00280011),
+        position_mm=(position[0], position[1], position[2]) if len(position) == 3 else None,
+        orientation=(
+            (orientation[0], orientation[1], orientation[2], orientation[3], orientation[4], orientation[5])
+            if len(orientation) == 6 else None
+        ),
+        pixel_spacing_mm=(pixel_spacing[0], pixel_spacing[1]) if len(pixel_spacing) == 2 else None,
+        slice_thickness_mm=attributes.decimal(0x00180050),
+        frame_of_reference_uid=attributes.text(0x00200052),
+        identity=identity_parts(attributes),
+        age_by_birth_date_years=by_birth_date,
+        pixel_sha256=_pixel_sha256(attributes, instance),
+    )
+
+
+def _pixel_sha256(attributes: Attributes, instance: Instance) -> str:
+    pixels = instance.pixels
+    if pixels is None or pixels.empty:
+        return ""
+    state = hashlib.sha256(instance.meta.transfer_syntax_uid.encode())
+    for tag in _VALUE_TAGS:
+        state.update(b"|" + attributes.raw(tag))
+    state.update(memoryview(pixels.source)[pixels.start:pixels.end])
+    return state.hexdigest()
+
+
+def _refuse_short_pixels(attributes: Attributes, instance: Instance, frames: int) -> None:
+    """Uncompressed grey pixels have a length that the header foretells. (Colour may be subsampled.)"""
+    pixels = instance.pixels
+    if pixels is None or pixels.empty or pixels.encapsulated or attributes.unsigned_short(0x00280002) != 1:
+        return
+    bits = attributes.unsigned_short(0x00280010) * attributes.unsigned_short(0x00280011) * frames
+    expected, there = bits * attributes.unsigned_short(0x00280100) // 8, pixels.end - pixels.start
+    if there < expected:
+        raise TruncatedInstance(f"the pixel data is too short: {there} of {expected} bytes are there")
