@@ -133,6 +133,8 @@ class Analysis:
     refusal: Reason | None = None
     arrived_at: datetime | None = None
     """When the last image of the study had arrived: latencies are counted from here."""
+    study_started_at: datetime | None = None
+    """When the study was made, as its images say: nothing old alarms (law 6)."""
     reference_instance: str = field(default="")
     """Orthanc id of the image whose patient and study attributes the results copy (the first input, or any image of the
     study where nothing was selected)."""

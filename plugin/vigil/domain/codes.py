@@ -35,6 +35,7 @@ ACR_CATEGORY = Code("VG-ACRCAT", "99VIGIL", "ACR actionable category")
 ANALYSIS_STATUS = Code("VG-STATUS", "99VIGIL", "Analysis status")
 NOT_ANALYSED = Code("VG-NA", "99VIGIL", "Not analysed")
 FAILED = Code("VG-FAIL", "99VIGIL", "Analysis failed")
+AI_RESULT = Code("VG-RESULT", "99VIGIL", "AI result")
 
 # ACR actionable reporting categories, RadLex (shared by the HL7 message and the audit)
 ACR_CATEGORIES = {
