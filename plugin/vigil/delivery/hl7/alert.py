@@ -1,0 +1,75 @@
+"""What one message is to say: an analysis and its answer, about a patient, to somebody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from pydicom import Dataset
+
+from vigil.domain.answer import Analysis, Answer, AnswerKind
+from vigil.domain.manifest import Manifest, PermittedOutput, RegulatoryStatus
+
+
+class AlertKind(StrEnum):
+    RESULT = "result"
+    CORRECTION = "correction"
+    """A new answer that replaces one sent before."""
+    WITHDRAWAL = "withdrawal"
+    """The answer sent before no longer stands, and none replaces it."""
+    WRONG_PATIENT = "wrong-patient"
+    """The answer sent before was of another patient."""
+    NOT_ANALYSED = "not-analysed"
+
+
+@dataclass(frozen=True)
+class Alert:
+    """One message, frozen: the same alert gives the same bytes (law 4).
+
+    ``patient_study``: header of the analysis's reference image, for patient, order and study. ``created_at`` (with its
+    zone) becomes MSH-7. ``report_uid``: SOP Instance UID of the SR, None where none was made. ``override``: the name
+    under which the site lets a research model alert. ``cause``: why a result is corrected or withdrawn, for people.
+    """
+
+    analysis: Analysis
+    answer: Answer
+    manifest: Manifest
+    patient_study: Dataset
+    filler_order_number: str
+    control_id: str
+    created_at: datetime
+    revision: int = 1
+    kind: AlertKind = AlertKind.RESULT
+    report_uid: str | None = None
+    override: str | None = None
+    cause: str = ""
+
+    def __post_init__(self) -> None:
+        if self.created_at.tzinfo is None:
+            raise ValueError("created_at needs a time zone")
+        if self.kind is AlertKind.NOT_ANALYSED and self.answer.kind.analysed:
+            raise ValueError("an alert 'not-analysed' needs an answer 'not-analysed' or 'failed'")
+        if self.kind is AlertKind.RESULT and not self.answer.kind.analysed:
+            raise ValueError("an answer 'not-analysed' or 'failed' is no result: its alert is of kind 'not-analysed'")
+
+    @property
+    def research(self) -> bool:
+        return self.manifest.regulatory.status is RegulatoryStatus.RESEARCH
+
+    @property
+    def retracts(self) -> bool:
+        """Whether the message only takes back."""
+        return self.kind in (AlertKind.WITHDRAWAL, AlertKind.WRONG_PATIENT)
+
+    @property
+    def acr_category(self) -> int | None:
+        """The gravest ACR category of a positive answer."""
+        if self.answer.kind is not AnswerKind.POSITIVE:
+            return None
+        return min((item.acr_category for item in self.answer.findings if item.acr_category), default=None)
+
+    @property
+    def tells_numbers(self) -> bool:
+        """Whether the model's clearance lets values out; a triage-only one says that, never how much."""
+        return bool(self.manifest.regulatory.permitted_outputs & {PermittedOutput.MEASUREMENT, PermittedOutput.SCORE})

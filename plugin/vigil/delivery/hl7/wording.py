@@ -1,0 +1,123 @@
+"""What the person on call reads: plain sentences, the gravest first, each true on its own."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from vigil.delivery.hl7.alert import Alert, AlertKind
+from vigil.delivery.hl7.profile import Hl7Profile
+from vigil.delivery.hl7.subject import Subject
+from vigil.domain.answer import AnswerKind
+
+DISCLAIMER = "Automated result, unread by a physician. Not for primary diagnosis."
+RESEARCH = "Research model: not cleared for clinical use."
+
+_HEADS = {
+    AnswerKind.POSITIVE: "AI ALERT, unread: ",
+    AnswerKind.NEGATIVE: "AI result, unread: ",
+    AnswerKind.INDETERMINATE: "AI INDETERMINATE, unread: ",
+    AnswerKind.NOT_ANALYSED: "NOT ANALYSED by AI: ",
+    AnswerKind.FAILED: "AI ANALYSIS FAILED: ",
+}
+_WITHOUT_NUMBERS = {
+    AnswerKind.POSITIVE: "{what} suspected.",
+    AnswerKind.NEGATIVE: "{what} not detected. This does not exclude it.",
+    AnswerKind.INDETERMINATE: "{what}: the model could not decide. This does not exclude it.",
+}
+_ACTIONS = {
+    1: "Please look at the images now: ACR category 1 (to be communicated within minutes).",
+    2: "Please look at the images soon: ACR category 2 (to be communicated within hours).",
+}
+
+
+def narrative(alert: Alert, subject: Subject, profile: Hl7Profile) -> str:
+    """The text of the message, one thought a line; the first line alone says what happened."""
+    lines = [_headline(alert)]
+    if alert.kind in (AlertKind.CORRECTION, AlertKind.WITHDRAWAL, AlertKind.WRONG_PATIENT) and alert.cause:
+        lines.append(f"Why: {_sentence(alert.cause)}")
+    if not alert.retracts:
+        if not alert.answer.kind.analysed:
+            lines.append("This says nothing about the images: read the study as if there were no AI.")
+        action = _ACTIONS.get(alert.acr_category or 0)
+        if action is not None and (not alert.research or alert.override):
+            lines.append(action)
+    lines += [_study(alert, subject, profile), _model(alert, profile), DISCLAIMER]
+    return "\n".join(lines)
+
+
+def remarks(alert: Alert) -> list[str]:
+    """The notes of the message: that nobody has read it, research, and what limits this answer."""
+    notes = [DISCLAIMER]
+    if alert.research:
+        name = f" Alerts allowed by this site under '{alert.override}'." if alert.override else ""
+        notes.append(RESEARCH + name)
+    if not alert.retracts and alert.tells_numbers:
+        notes += alert.answer.notes
+    return notes
+
+
+def _headline(alert: Alert) -> str:
+    if alert.kind is AlertKind.WITHDRAWAL:
+        return "AI RESULT WITHDRAWN: do not act on the AI result that was sent before for this study."
+    if alert.kind is AlertKind.WRONG_PATIENT:
+        return "WRONG PATIENT: the AI result that was sent before is not of this patient. Disregard it."
+    said = _said(alert)
+    if alert.kind is AlertKind.CORRECTION:
+        return f"CORRECTED AI RESULT (revision {alert.revision}, replaces the one sent before), {_lower(_head(alert))}{said}"
+    return _head(alert) + said
+
+
+def _head(alert: Alert) -> str:
+    return _HEADS[alert.answer.kind]
+
+
+def _lower(head: str) -> str:
+    return head.removeprefix("AI ").replace("ALERT, unread", "still unread").replace("result, unread", "unread")
+
+
+def _said(alert: Alert) -> str:
+    answer = alert.answer
+    if answer.kind.analysed and not alert.tells_numbers:
+        return _WITHOUT_NUMBERS[answer.kind].format(what=alert.manifest.finding.concept.meaning)
+    sentence = _sentence(answer.sentence)
+    if answer.reason is not None and not answer.kind.analysed and answer.reason.text.rstrip(".") not in sentence:
+        sentence += f" {_sentence(answer.reason.text)}"
+    return sentence
+
+
+def _study(alert: Alert, subject: Subject, profile: Hl7Profile) -> str:
+    parts = [subject.description or "description not given"]
+    if subject.started is not None:
+        parts.append(moment_text(subject.started, profile))
+    if subject.accession:
+        parts.append(f"accession {subject.accession}")
+    return f"Study: {', '.join(parts)}."
+
+
+def _model(alert: Alert, profile: Hl7Profile) -> str:
+    name = f"{alert.manifest.name} {alert.manifest.version}"
+    if alert.research:
+        name += " (research use only)"
+    if not alert.answer.kind.analysed or alert.retracts:
+        return f"Model: {name}, {moment_text(alert.created_at, profile)}."
+    images = len(alert.analysis.inputs)
+    when = moment_text(alert.analysis.created_at, profile)
+    return f"Model: {name}, analysed {images} image{'' if images == 1 else 's'}, {when}."
+
+
+def moment_text(moment: datetime, profile: Hl7Profile) -> str:
+    """For people: in the site's zone, the month as a word, the offset where it is known."""
+    if moment.tzinfo is not None and profile.zone is not None:
+        moment = moment.astimezone(profile.zone)
+    offset = moment.strftime("%z")
+    zone = f" UTC{offset[:3]}:{offset[3:5]}" if offset else ""
+    return f"{moment.day} {_MONTHS[moment.month - 1]} {moment:%Y %H:%M}{zone.replace(' UTC+00:00', ' UTC')}"
+
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+"""Not strftime's %b, which follows the locale of the process."""
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if text.endswith((".", "!", "?")) else text + "."

@@ -1,0 +1,40 @@
+"""DIMSE status values of C-STORE in words (PS3.4 B.2.3, PS3.7 Annex C)."""
+
+from __future__ import annotations
+
+SUCCESS = 0x0000
+NOT_SUPPORTED = 0x0122
+
+_NAMES = {
+    SUCCESS: "success",
+    0x0110: "processing failure",
+    0x0111: "already there (duplicate SOP instance)",
+    0x0117: "invalid SOP instance",
+    NOT_SUPPORTED: "SOP class not supported",
+    0x0124: "not authorised",
+    0x0210: "duplicate invocation",
+    0x0211: "unrecognised operation",
+    0x0212: "mistyped argument",
+    0xB000: "stored, with data elements coerced",
+    0xB006: "stored, with elements discarded",
+    0xB007: "stored, though the data set does not match its SOP class",
+}
+_FAMILIES = {0xA7: "out of resources", 0xA9: "the data set does not match its SOP class"}
+
+
+def accepted(status: int) -> bool:
+    """Whether the object is in the PACS: success, a warning (0x0001, 0xBxxx, PS3.7 C.1), or 0x0111, a duplicate: our
+    UIDs come from the content, so what bears the same UID is the same object."""
+    return status in (SUCCESS, 0x0001, 0x0111) or status & 0xF000 == 0xB000
+
+
+def status_text(status: int) -> str:
+    if status in _NAMES:
+        return _NAMES[status]
+    if status >> 8 in _FAMILIES:
+        return f"{_FAMILIES[status >> 8]} (0x{status:04X})"
+    if status & 0xF000 == 0xC000:
+        return f"cannot understand (0x{status:04X})"
+    if accepted(status):
+        return f"stored, with warning 0x{status:04X}"
+    return f"failure 0x{status:04X}"
