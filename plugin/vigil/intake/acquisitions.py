@@ -1,0 +1,98 @@
+"""One series can hold several stacks: another orientation, a second pass over the same place, another reconstruction.
+
+They are told apart only as far as it takes to get clean stacks. Acquisition numbers alone mean nothing: a step-and-shoot
+head has one for every slice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+from vigil.intake.errors import IrregularGeometry, SliceConflict, SliceMissing, StackError
+from vigil.intake.header import ImageHeader
+from vigil.intake.stack import SliceStack, build_stack, same_grid
+
+_KEYS: tuple[Callable[[ImageHeader], Hashable], ...] = (
+    lambda image: image.acquisition_number,
+    lambda image: image.image_type,
+    lambda image: (image.acquisition_number, image.image_type),
+)
+
+
+@dataclass(frozen=True)
+class Built:
+    """Images that belong together, and what became of them: a stack, or why not."""
+
+    images: tuple[ImageHeader, ...]
+    stack: SliceStack | None = None
+    error: StackError | None = None
+
+
+def split_stacks(images: Sequence[ImageHeader], spacing_tolerance: float) -> tuple[Built, ...]:
+    """The stacks of one series, each with its error where it makes no volume. Every image is in exactly one."""
+    return tuple(
+        built for grid in _grids(images) for built in _passes(grid, spacing_tolerance)
+    )
+
+
+def _grids(images: Sequence[ImageHeader]) -> list[list[ImageHeader]]:
+    grids: list[list[ImageHeader]] = []
+    for image in sorted(images, key=lambda item: item.sop_instance_uid):
+        for grid in grids:
+            if same_grid(grid[0], image):
+                grid.append(image)
+                break
+        else:
+            grids.append([image])
+    return grids
+
+
+def _build(images: Sequence[ImageHeader], spacing_tolerance: float) -> Built:
+    try:
+        return Built(tuple(images), stack=build_stack(images, spacing_tolerance))
+    except StackError as error:
+        return Built(tuple(images), error=error)
+
+
+def _passes(images: list[ImageHeader], spacing_tolerance: float) -> tuple[Built, ...]:
+    """Apart only where images conflict or interleave, and only if that gives stacks without conflict.
+
+    A hole (SliceMissing) is never a reason to split: two halves of a scan would hide the slice missing between them.
+    """
+    whole = _build(images, spacing_tolerance)
+    if not isinstance(whole.error, SliceConflict | IrregularGeometry) or any(image.position_mm is None for image in images):
+        return (whole,)
+    for key in _KEYS:
+        groups: dict[Hashable, list[ImageHeader]] = {}
+        for image in images:
+            groups.setdefault(key(image), []).append(image)
+        if len(groups) < 2:
+            continue
+        parts = tuple(_build(group, spacing_tolerance) for group in groups.values())
+        clean = [part for part in parts if part.stack is not None or isinstance(part.error, SliceMissing)]
+        broken = [part for part in parts if isinstance(part.error, SliceConflict | IrregularGeometry)]
+        if clean and not broken and (isinstance(whole.error, SliceConflict) or _interleave(clean)):
+            return parts
+    return (whole,)
+
+
+def _interleave(parts: Sequence[Built]) -> bool:
+    """Whether the parts lie in one another, as two passes do, rather than one after the other, as two blocks of one
+    pass do."""
+    ranges = [_range(part) for part in parts]
+    return len(ranges) > 1 and all(
+        one[0] < other[1] and other[0] < one[1]
+        for index, one in enumerate(ranges) for other in ranges[index + 1:]
+    )
+
+
+def _range(part: Built) -> tuple[float, float]:
+    row_column = part.images[0].orientation or (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+    (a, b, c), (d, e, f) = row_column[:3], row_column[3:]
+    normal = (b * f - c * e, c * d - a * f, a * e - b * d)
+    depths = [
+        sum(x * y for x, y in zip(image.position_mm, normal, strict=True))
+        for image in part.images if image.position_mm is not None
+    ]
+    return min(depths), max(depths)

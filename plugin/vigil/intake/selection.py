@@ -1,0 +1,183 @@
+"""Which stack of a study serves a model's input, and why each other series does not.
+
+Among stacks that serve, the best is, in this order: the one that covers most (to the nearest centimetre, so that a thick
+series does not win by half a slice), then the thinnest spacing, then most slices, then the lowest series number, then the
+lowest UID. Arrival order plays no part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pydicom.uid import (
+    HTJ2K,
+    JPEG2000,
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
+
+from vigil.domain.answer import Reason
+from vigil.domain.errors import Category
+from vigil.domain.manifest import Scope, SeriesInput
+from vigil.intake.acquisitions import Built, split_stacks
+from vigil.intake.completeness import Completeness, judge
+from vigil.intake.errors import TooFewSlices
+from vigil.intake.header import ImageHeader
+from vigil.intake.scope import Region, has_word, region, region_reason, thickness_reason
+from vigil.intake.stack import SliceStack
+
+DECODABLE = frozenset(map(str, (
+    ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian, RLELossless,
+    JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEGLSNearLossless,
+    JPEG2000Lossless, JPEG2000, HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K,
+)))
+"""Transfer syntaxes that :mod:`vigil.imaging` decodes."""
+
+_CENTIMETRE = 10.0
+# Of several reasons why nothing serves: a series that is not meant is told last, otherwise the largest series first, for it
+# is the one a reader has in mind.
+_NOT_MEANT = frozenset((Category.OUT_OF_SCOPE, Category.NO_SUITABLE_SERIES))
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A stack that the model could be run on, once it is complete."""
+
+    stack: SliceStack
+    completeness: Completeness
+
+    @property
+    def series_instance_uid(self) -> str:
+        return self.stack.headers[0].series_instance_uid
+
+    @property
+    def rank(self) -> tuple[int, float, int, int, str, str]:
+        """The best is the least."""
+        first, stack = self.stack.headers[0], self.stack
+        return (
+            -round(stack.coverage_mm / _CENTIMETRE), round(stack.spacing_mm[0], 3), -len(stack.headers),
+            first.series_number if first.series_number is not None else 1 << 31, first.series_instance_uid,
+            min(header.sop_instance_uid for header in stack.headers),
+        )
+
+
+@dataclass(frozen=True)
+class Selection:
+    """``candidates``: best first. ``rejected``: why a series gave no candidate, by Series Instance UID. ``sizes``: images
+    of every series."""
+
+    candidates: tuple[Candidate, ...]
+    rejected: dict[str, Reason]
+    sizes: dict[str, int]
+
+    @property
+    def told(self) -> Reason:
+        """The one reason to tell where no candidate is complete."""
+        reasons = [(reason, self.sizes[uid]) for uid, reason in sorted(self.rejected.items())]
+        reasons += [
+            (candidate.completeness.reason, len(candidate.stack.headers))
+            for candidate in self.candidates if candidate.completeness.reason is not None
+        ]
+        return min(reasons, key=lambda item: (item[0].category in _NOT_MEANT, -item[1], item[0].text))[0]
+
+
+def select(
+    images: Iterable[ImageHeader], scope: Scope, wanted: SeriesInput, decodable: frozenset[str] = DECODABLE
+) -> Selection:
+    """``images``: those of the model's modality."""
+    candidates: list[Candidate] = []
+    rejected: dict[str, Reason] = {}
+    grouped = by_series(images)
+    for uid, series in grouped.items():
+        found = _of_series(series, scope, wanted, decodable)
+        if isinstance(found, Reason):
+            rejected[uid] = found
+        else:
+            candidates.extend(found)
+    return Selection(
+        tuple(sorted(candidates, key=lambda candidate: candidate.rank)), rejected,
+        {uid: len(series) for uid, series in grouped.items()},
+    )
+
+
+def by_series(images: Iterable[ImageHeader]) -> dict[str, tuple[ImageHeader, ...]]:
+    grouped: dict[str, list[ImageHeader]] = {}
+    for image in images:
+        grouped.setdefault(image.series_instance_uid, []).append(image)
+    return {uid: tuple(grouped[uid]) for uid in sorted(grouped)}
+
+
+def _of_series(
+    series: Sequence[ImageHeader], scope: Scope, wanted: SeriesInput, decodable: frozenset[str]
+) -> list[Candidate] | Reason:
+    found = region(series, scope.body_part)
+    if found is not Region.ACCEPTED:
+        return region_reason(found, series, scope.body_part)
+    for word in wanted.excluded_words:
+        if any(has_word(image.series_description, word) for image in series):
+            return Reason(Category.NO_SUITABLE_SERIES, f"the series description says '{word}', which this model excludes")
+    excluded = {value.upper() for value in wanted.excluded_image_types}
+    images = [image for image in series if excluded.isdisjoint(image.image_type)]
+    if not images:
+        types = sorted({value.lower() for image in series for value in image.image_type} & {e.lower() for e in excluded})
+        return Reason(Category.NO_SUITABLE_SERIES, f"holds only {' and '.join(types)} images")
+    unusable = _unusable(images, decodable)
+    if unusable is not None:
+        return unusable
+    stacks: list[SliceStack] = []
+    failures: list[tuple[int, Reason]] = []
+    for built in split_stacks(images, wanted.spacing_tolerance):
+        result = _usable(built, scope, wanted)
+        if isinstance(result, Reason):
+            failures.append((len(built.images), result))
+        else:
+            stacks.append(result)
+    if not stacks:
+        return max(failures, key=lambda failure: failure[0])[1]
+    return [Candidate(stack, judge(stack, images, series, wanted)) for stack in stacks]
+
+
+def _unusable(images: Sequence[ImageHeader], decodable: frozenset[str]) -> Reason | None:
+    """What no stack of these images can be rid of."""
+    without_pixels = sum(1 for image in images if not image.has_pixel_data)
+    if without_pixels:
+        return Reason(Category.NO_PIXEL_DATA, f"{without_pixels} of {len(images)} images hold no pixel data")
+    foreign = sorted({image.transfer_syntax_uid for image in images} - decodable)
+    if foreign:
+        names = ", ".join(f"{UID(uid).name} ({uid})" if uid else "none named" for uid in foreign)
+        return Reason(
+            Category.UNSUPPORTED_TRANSFER_SYNTAX,
+            f"the transfer syntax of the images cannot be decoded: {names}; send them uncompressed",
+        )
+    if any(image.frames > 1 for image in images):
+        return Reason(Category.NO_SUITABLE_SERIES, "holds multi-frame images; this model takes one image a slice")
+    return None
+
+
+def _usable(built: Built, scope: Scope, wanted: SeriesInput) -> SliceStack | Reason:
+    stack, error = built.stack, built.error
+    if stack is None:
+        if error is None or isinstance(error, TooFewSlices):
+            return Reason(Category.INCOMPLETE, f"1 slice has arrived; this model needs at least {wanted.minimum_slices}")
+        return Reason(error.category, error.message)
+    if len(stack.headers) > wanted.maximum_slices:
+        return Reason(
+            Category.STUDY_TOO_LARGE,
+            f"{len(stack.headers)} slices; this model takes at most {wanted.maximum_slices}",
+        )
+    return thickness_reason(stack.headers, scope) or stack
+
