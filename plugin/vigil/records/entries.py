@@ -1,0 +1,105 @@
+"""What the ledger gives back: one frozen type for each kind of thing that it remembers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from vigil.domain.answer import Analysis, Answer, Reason
+
+AnalysisState = Literal[
+    "pending", "running", "answered", "stored", "ended-study-deleted", "shadow", "failed-to-start",
+]
+UNFINISHED_ANALYSIS = frozenset({"pending", "running", "answered"})
+FINISHED_ANALYSIS = frozenset({"stored", "ended-study-deleted", "shadow", "failed-to-start"})
+
+DeliveryKind = Literal["dicom", "hl7"]
+FINISHED_DELIVERY = frozenset({"delivered", "parked", "suppressed", "cancelled"})
+WAITING = "waiting"
+"""The state of a delivery that is not finished."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    installation_id: str
+    device_uid: str
+    installed_at: datetime
+    first_change_sequence: int
+
+
+@dataclass(frozen=True)
+class StudyState:
+    study_id: str
+    touched_at: datetime
+    evaluated_at: datetime | None
+    content_sha256: str | None
+    next_look_at: datetime | None
+    deleted_at: datetime | None
+
+
+@dataclass(frozen=True)
+class AnalysisRecord:
+    analysis: Analysis
+    state: str
+    answer: Answer | None
+    superseded_by: str | None
+    finished_at: datetime | None
+    reason: Reason | None = None
+
+
+class FinishedObject(Protocol):
+    """A result object, as :class:`vigil.results.objects.ResultObject` is one."""
+
+    @property
+    def role(self) -> str: ...
+    @property
+    def index(self) -> int: ...
+    @property
+    def sop_class_uid(self) -> str: ...
+    @property
+    def sop_instance_uid(self) -> str: ...
+    @property
+    def series_instance_uid(self) -> str: ...
+    @property
+    def dicom(self) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class ObjectRecord:
+    """``size`` and ``sha256`` are of the DICOM file."""
+
+    role: str
+    index: int
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_instance_uid: str
+    sha256: str
+    size: int
+    orthanc_id: str | None
+    stored_at: datetime | None
+
+
+@dataclass(frozen=True)
+class DeliveryRecord:
+    """``reason``: why the last attempt failed, or why the delivery ended. ``state``: "waiting" until it is finished."""
+
+    delivery_id: str
+    destination: str
+    kind: str
+    analysis_id: str
+    revision: int
+    state: str
+    created_at: datetime
+    attempts: int
+    last_attempt_at: datetime | None
+    next_attempt_at: datetime | None
+    reason: Reason | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Acknowledgement:
+    code: str
+    text: str
+    at: datetime

@@ -1,0 +1,228 @@
+"""The tables of the ledger. What stands here in clear identifies no patient: UIDs of DICOM and ids of Orthanc, models, times,
+numbers (law 9); result objects, messages and what a receiver answered in words are sealed.
+
+A row of an analysis, an object or a delivery is never deleted: it is the tombstone that keeps a replay from doing it again.
+Changed only together with a new migration in ``migrations/versions``.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A time with its zone, in and out; kept as UTC. SQLite has no zones, so they are put on and off here."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time in the ledger needs its time zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData(naming_convention={
+    "ix": "ix_%(table_name)s_%(column_0_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+})
+
+SHA256 = String(64)
+UID = String(64)
+ID = String(64)
+DELIVERY_ID = String(200)
+
+installation = Table(
+    "installation", metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("installation_id", String(32), nullable=False),
+    Column("device_uid", UID, nullable=False),
+    Column("installed_at", Moment, nullable=False),
+    Column("first_change_sequence", BigInteger, nullable=False),
+    Column("change_cursor", BigInteger, nullable=False),
+)
+"""One row. ``first_change_sequence`` is the watermark: what Orthanc held before it sets off no alarm (law 6)."""
+
+sealing_key = Table(
+    "sealing_key", metadata,
+    Column("key_id", String(16), primary_key=True),
+    Column("first_used_at", Moment, nullable=False),
+)
+
+study = Table(
+    "study", metadata,
+    Column("study_id", ID, primary_key=True),
+    Column("touched_at", Moment, nullable=False, index=True),
+    Column("evaluated_at", Moment),
+    Column("content_sha256", SHA256),
+    Column("next_look_at", Moment, index=True),
+    Column("deleted_at", Moment),
+)
+
+decision = Table(
+    "decision", metadata,
+    Column("sequence", Integer, primary_key=True),
+    Column("study_id", ID, nullable=False, index=True),
+    Column("model_id", ID, nullable=False),
+    Column("model_version", String(32), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("verdict", String(64), nullable=False),
+    Column("reason_category", String(64)),
+    Column("reason_text", Text),
+    Column("analysis_id", ID),
+    Column("evidence", Text, nullable=False),
+)
+
+analysis = Table(
+    "analysis", metadata,
+    Column("sequence", Integer, primary_key=True),
+    Column("analysis_id", ID, nullable=False, unique=True),
+    Column("study_id", ID, nullable=False, index=True),
+    Column("study_instance_uid", UID, nullable=False, index=True),
+    Column("model_id", ID, nullable=False),
+    Column("model_version", String(32), nullable=False),
+    Column("weights_sha256", SHA256, nullable=False),
+    Column("operating_point", String(64), nullable=False),
+    Column("renderer_version", String(64), nullable=False),
+    Column("settings_sha256", SHA256, nullable=False),
+    Column("inputs_sha256", SHA256, nullable=False),
+    Column("inputs", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("correlation_id", String(64), nullable=False),
+    Column("stage", String(16), nullable=False),
+    Column("predecessor_id", ID),
+    Column("revision", Integer, nullable=False),
+    Column("refusal_category", String(64)),
+    Column("refusal_text", Text),
+    Column("arrived_at", Moment),
+    Column("study_started_at", Moment),
+    Column("reference_instance", ID, nullable=False),
+    Column("state", String(32), nullable=False, index=True),
+    Column("reason_category", String(64)),
+    Column("reason_text", Text),
+    Column("answer", Text),
+    Column("superseded_by", ID),
+    Column("finished_at", Moment),
+)
+
+result_object = Table(
+    "result_object", metadata,
+    Column("sop_instance_uid", UID, primary_key=True),
+    Column("analysis_id", ID, ForeignKey("analysis.analysis_id"), nullable=False, index=True),
+    Column("role", String(32), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column("sop_class_uid", UID, nullable=False),
+    Column("series_instance_uid", UID, nullable=False),
+    Column("sha256", SHA256, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sealed", LargeBinary),
+    Column("orthanc_id", ID),
+    Column("stored_at", Moment),
+)
+"""``position``: the index within the role. ``ordinal``: the order in which the results were made. ``sealed`` is null once
+purged; the digest stays."""
+
+delivery = Table(
+    "delivery", metadata,
+    Column("sequence", Integer, primary_key=True),
+    Column("delivery_id", DELIVERY_ID, nullable=False, unique=True),
+    Column("destination", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("analysis_id", ID, ForeignKey("analysis.analysis_id"), nullable=False, index=True),
+    Column("revision", Integer, nullable=False),
+    Column("state", String(16), nullable=False, index=True),
+    Column("created_at", Moment, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("last_attempt_at", Moment),
+    Column("next_at", Moment),
+    Column("reason_category", String(64)),
+    Column("reason_text", Text),
+    Column("finished_at", Moment),
+)
+
+object_status = Table(
+    "object_status", metadata,
+    Column("delivery_id", DELIVERY_ID, ForeignKey("delivery.delivery_id"), primary_key=True),
+    Column("sop_instance_uid", UID, primary_key=True),
+    Column("status", Integer, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("sealed_comment", LargeBinary),
+)
+
+message = Table(
+    "message", metadata,
+    Column("delivery_id", DELIVERY_ID, ForeignKey("delivery.delivery_id"), primary_key=True),
+    Column("control_id", String(64), nullable=False, index=True),
+    Column("created_at", Moment, nullable=False),
+    Column("sha256", SHA256, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sealed", LargeBinary),
+)
+
+acknowledgement = Table(
+    "acknowledgement", metadata,
+    Column("sequence", Integer, primary_key=True),
+    Column("delivery_id", DELIVERY_ID, ForeignKey("delivery.delivery_id"), nullable=False, index=True),
+    Column("code", String(16), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("sealed_text", LargeBinary),
+)
+
+settings_snapshot = Table(
+    "settings_snapshot", metadata,
+    Column("sha256", SHA256, primary_key=True),
+    Column("first_used_at", Moment, nullable=False),
+    Column("json", Text, nullable=False),
+)
+
+audit = Table(
+    "audit", metadata,
+    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    Column("at", String(32), nullable=False),
+    Column("actor", String(64), nullable=False),
+    Column("role", String(64), nullable=False),
+    Column("event", String(64), nullable=False),
+    Column("subject", DELIVERY_ID, nullable=False, index=True),
+    Column("evidence", Text, nullable=False),
+    Column("previous_hash", SHA256, nullable=False),
+    Column("hash", SHA256, nullable=False),
+)
+"""``at`` is text as it was hashed. Never updated, never deleted from."""
+
+audit_head = Table(
+    "audit_head", metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("sequence", Integer, nullable=False),
+    Column("hash", SHA256, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+)
+"""One row: the newest entry of the audit, sealed, so that cutting the chain's end or writing it anew is seen."""
+
+Index("ix_decision_newest", decision.c.study_id, decision.c.model_id, decision.c.sequence)
+Index("ix_analysis_newest", analysis.c.study_id, analysis.c.model_id, analysis.c.sequence)
