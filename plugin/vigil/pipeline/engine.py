@@ -63,13 +63,12 @@ class Worker(Protocol):
 class Engine:
     """The workflow store and its queues."""
 
-    def __init__(self, *, database: Path, workers: Mapping[str, Worker], queues: Mapping[str, int], log: logging.Logger,
+    def __init__(self, *, database: Path, workers: Mapping[str, Worker], queues: Mapping[str, int],
                  polling_s: float = 0.1) -> None:
         """``queues``: name to how many tasks of it may run at once."""
         self._database = database
         self._workers = dict(workers)
         self._queues = dict(queues)
-        self._log = log
         self._polling_s = polling_s
         self._dbos: type[DBOS] | None = None
         self._perform: Callable[..., None] | None = None

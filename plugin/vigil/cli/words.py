@@ -1,0 +1,82 @@
+"""The ledger's account as sentences and lines for a person at a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+BREAK = "\n"
+
+
+def status(content: dict[str, Any]) -> str:
+    lines = [f"{name:<28}{number:>8}" for name, number in sorted(content["counts"].items())] or ["nothing yet"]
+    audit = content["audit"]
+    lines.append("")
+    lines.append(f"audit: {audit['entries']} entries, the chain is whole" if audit["intact"]
+                 else f"audit: THE CHAIN IS BROKEN: {audit['text']}")
+    if content["newest"]:
+        lines += ["", "newest analyses:"]
+        lines += [f"  {_analysis_line(item)}" for item in content["newest"]]
+    return BREAK.join(lines)
+
+
+def studies(found: list[dict[str, Any]]) -> str:
+    return (BREAK * 2).join(_study(item) for item in found)
+
+
+def models(states: list[dict[str, Any]]) -> str:
+    if not states:
+        return "no model is installed"
+    lines = [f"{'model':<34}{'version':<10}{'status':<10}{'stage':<8}problem"]
+    for item in states:
+        problem = "" if item["problem"] is None else item["problem"]["text"]
+        lines.append(f"{item['id']:<34}{item['version'] or '?':<10}{item['regulatory_status'] or '?':<10}"
+                     f"{item['stage']:<8}{problem}")
+    return BREAK.join(lines)
+
+
+def settings(content: dict[str, Any]) -> str:
+    def listed(names: list[str]) -> str:
+        return ", ".join(names) or "none"
+
+    return BREAK.join([
+        "The settings are valid.", f"  models that run: {listed(content['models'])}", f"  PACS: {listed(content['pacs'])}",
+        f"  RIS: {listed(content['ris'])}", f"  SHA-256 of the settings: {content['settings_sha256']}"])
+
+
+def _study(item: dict[str, Any]) -> str:
+    lines = [f"study {item['orthanc_study_id']}",
+             f"  last image {item['last_image_at'] or 'unknown'}, evaluated {item['evaluated_at'] or 'not yet'}"
+             + (f", looked at again {item['next_look_at']}" if item["next_look_at"] else "")]
+    for decision in item["decisions"]:
+        reason = "" if decision["reason"] is None else f": {decision['reason']['text']}"
+        lines.append(f"  {decision['at']}  {decision['model_id']} {decision['model_version']}  {decision['verdict']}{reason}")
+    for analysis in item["analyses"]:
+        lines += [f"  analysis {_analysis_line(analysis)}"]
+        if analysis["answer"] is not None:
+            lines.append(f"    {analysis['answer']['sentence']}")
+        if analysis["predecessor_id"]:
+            lines.append(f"    supersedes {analysis['predecessor_id']}")
+        if analysis["superseded_by"]:
+            lines.append(f"    superseded by {analysis['superseded_by']}")
+        lines.append(f"    {analysis['images']} images, weights {analysis['weights_sha256'][:12]}, operating point "
+                     f"{analysis['operating_point']}, settings {analysis['settings_sha256'][:12]}")
+        stored = sum(1 for each in analysis["objects"] if each["stored_at"])
+        lines.append(f"    {len(analysis['objects'])} objects made, {stored} stored in Orthanc")
+        lines += [f"    {_delivery(each)}" for each in analysis["deliveries"]]
+    for entry in item["audit"]:
+        lines.append(f"  audit {entry['sequence']}  {entry['at']}  {entry['event']} by {entry['actor']} ({entry['role']})")
+    return BREAK.join(lines)
+
+
+def _analysis_line(item: dict[str, Any]) -> str:
+    answer = "no answer yet" if item["answer"] is None else item["answer"]["kind"]
+    return f"{item['analysis_id'][:12]}  {item['created_at']}  {item['model_id']}  {answer}  [{item['state']}]"
+
+
+def _delivery(item: dict[str, Any]) -> str:
+    told = f"to {item['destination']} ({item['kind']}): {item['state']} after {item['attempts']} attempts"
+    if item["acknowledgement"] is not None:
+        told += f", acknowledged {item['acknowledgement']['code']}"
+    if item["reason"] is not None:
+        told += f": {item['reason']['text']}"
+    return told

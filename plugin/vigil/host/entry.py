@@ -1,0 +1,163 @@
+"""Vigil in an Orthanc: callbacks and routes now, everything else in a thread of ours once Orthanc has started.
+
+Only the standard library is imported here, so that a broken library becomes a sentence at /vigil/health/ready and not an
+Orthanc that does not start (law 1).
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from vigil.host.routes import UNAVAILABLE, Reply, Routes
+from vigil.pipeline.events import Event, EventKind, EventQueue
+
+if TYPE_CHECKING:
+    from vigil.pipeline.house import House
+
+SiteCallback = Callable[[Any, Any, str], None]
+RETRY_START_S = 10.0
+STOP_WITHIN_S = 10.0
+
+
+class Vigil:
+    """One Vigil in one Orthanc process."""
+
+    def __init__(self, sdk: Any, site_on_change: SiteCallback | None) -> None:
+        self._sdk = sdk
+        self._site_on_change = site_on_change
+        self._events = EventQueue()
+        self._stop = threading.Event()
+        self._house: House | None = None
+        self._missing: list[str] = ["Vigil is starting"]
+        self._starter: threading.Thread | None = None
+
+    def register(self) -> None:
+        routes = Routes(self._sdk, self._report)
+        routes.add("/vigil/health/live", lambda _: Reply.json({"live": True}))
+        routes.add("/vigil/health/ready", self._ready)
+        routes.add("/vigil/metrics", self._metrics)
+        routes.add("/vigil/analyses", self._analyses)
+        routes.add("/vigil/studies/([0-9a-f-]+)", self._study)
+        self._routes = routes
+        self._sdk.RegisterOnChangeCallback(self._on_change)
+
+    # Orthanc's threads: nothing here waits, but at the stop
+
+    def _on_change(self, change: Any, level: Any, resource_id: str) -> None:
+        try:
+            if self._site_on_change is not None:
+                self._site_on_change(change, level, resource_id)
+        finally:
+            self._take(change, level, resource_id)
+
+    def _take(self, change: Any, level: Any, resource_id: str) -> None:
+        kinds = self._sdk.ChangeType
+        if change == kinds.NEW_INSTANCE:
+            self._events.put(Event(EventKind.NEW_INSTANCE, resource_id))
+        elif change == kinds.STABLE_STUDY:
+            self._events.put(Event(EventKind.STABLE_STUDY, resource_id))
+        elif change == kinds.DELETED and level == self._sdk.ResourceType.STUDY:
+            self._events.put(Event(EventKind.STUDY_DELETED, resource_id))
+        elif change == kinds.ORTHANC_STARTED:
+            self._starter = threading.Thread(target=self._start, name="vigil-start", daemon=True)
+            self._starter.start()
+        elif change == kinds.ORTHANC_STOPPED:
+            self._shut()
+
+    def _shut(self) -> None:
+        """A thread that still calls Orthanc while it stops aborts it, so all of ours are ended first."""
+        self._stop.set()
+        self._events.wake()
+        if self._starter is not None:
+            self._starter.join(STOP_WITHIN_S)
+        if self._house is not None:
+            self._house.stop(STOP_WITHIN_S)
+        self._routes.close()
+
+    # our own threads
+
+    def _start(self) -> None:
+        while not self._stop.is_set():
+            try:
+                permanent = self._try_start()
+            except ImportError as error:
+                self._not_ready(f"the library '{error.name or error}' cannot be imported; install the bundle again")
+                return
+            except Exception as error:  # noqa: BLE001 - the door of the bundle: Orthanc goes on (law 1)
+                self._not_ready(f"Vigil could not start ({type(error).__name__}); see its log")
+                self._report(error)
+                permanent = False
+            if permanent or self._stop.wait(RETRY_START_S):
+                return
+
+    def _try_start(self) -> bool:
+        """Returns whether there is nothing more to try: it runs, or only a person can mend it."""
+        from vigil.domain.errors import VigilError
+        from vigil.host.rest_gateway import RestGateway
+        from vigil.host.sdk_transport import SdkTransport
+        from vigil.pipeline.house import House
+        from vigil.settings import load
+        from vigil.settings.errors import SettingsInvalid
+
+        try:
+            settings = load(json.loads(self._sdk.GetConfiguration()))
+            if not settings.enabled:
+                self._not_ready("Vigil is switched off: \"Enabled\" is false in its settings")
+                return True
+            house = House(settings, RestGateway(SdkTransport(self._sdk, self._stop)), self._events, self._stop)
+            house.start()
+        except SettingsInvalid as error:
+            self._not_ready(error.message)
+            return True
+        except VigilError as error:
+            self._not_ready(error.message)
+            return False
+        self._house, self._missing = house, []
+        self._sdk.LogWarning("Vigil watches")
+        return True
+
+    def _not_ready(self, reason: str) -> None:
+        if self._missing != [reason]:
+            self._sdk.LogError("Vigil is not ready, Orthanc goes on without it: " + reason)
+        self._missing = [reason]
+
+    def _report(self, error: BaseException) -> None:
+        place = error.__traceback__
+        while place is not None and place.tb_next is not None:
+            place = place.tb_next
+        where = "" if place is None else f" at {place.tb_frame.f_code.co_filename}:{place.tb_lineno}"
+        self._sdk.LogError(f"Vigil: {type(error).__name__}{where}")
+
+    # routes
+
+    def _ready(self, _: tuple[str, ...]) -> Reply:
+        house = self._house
+        missing = self._missing if house is None else house.missing()
+        content: dict[str, object] = {"ready": not missing, "missing": missing}
+        if house is not None:
+            content["models"] = house.models_state()
+        return Reply.json(content) if not missing else Reply.json(content, UNAVAILABLE)
+
+    def _metrics(self, _: tuple[str, ...]) -> Reply:
+        if self._house is None:
+            return Reply(b"# Vigil is not ready\nvigil_ready 0\n", "text/plain; version=0.0.4")
+        return Reply(self._house.metrics(), "text/plain; version=0.0.4")
+
+    def _analyses(self, _: tuple[str, ...]) -> Reply:
+        if self._house is None:
+            return Reply.json({"error": self._missing[0]}, UNAVAILABLE)
+        return Reply.json(self._house.account.analyses())
+
+    def _study(self, groups: tuple[str, ...]) -> Reply:
+        if self._house is None:
+            return Reply.json({"error": self._missing[0]}, UNAVAILABLE)
+        return Reply.json(self._house.account.study(groups[0]))
+
+
+def install(sdk: Any, site_on_change: SiteCallback | None = None) -> None:
+    """Registers Vigil with Orthanc. ``sdk``: the ``orthanc`` module. Orthanc knows one OnChange callback: a site that has its own
+    hands it over as ``site_on_change``, and both run."""
+    Vigil(sdk, site_on_change).register()

@@ -1,0 +1,218 @@
+"""One analysis: pixels, network, answer, result objects; frozen together before anything is shown to anyone."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+
+from vigil.domain.answer import Analysis, Answer, AnswerKind, Reason
+from vigil.domain.clock import Clock
+from vigil.domain.errors import Category, Stopping, VigilError
+from vigil.domain.gateway import Gateway, GatewayError
+from vigil.domain.manifest import Manifest
+from vigil.imaging.load import load_volume
+from vigil.inference.registry import InstalledModel
+from vigil.inference.runtime import Runtime
+from vigil.intake.header import read_dataset, read_header
+from vigil.intake.stack import build_stack
+from vigil.pipeline.engine import Task, Verdict
+from vigil.pipeline.retry import Backoff
+from vigil.records.audit import Audit
+from vigil.records.ledger import Ledger
+from vigil.results.make import make_results
+from vigil.results.objects import ResultObject, Role
+from vigil.results.request import DeviceIdentity, PredecessorReport, ResultRequest
+from vigil.telemetry.logs import Log
+from vigil.telemetry.metrics import Metrics
+
+STORE = "store"
+STORAGE = "storage"
+
+REFUSED_BY_MODEL = frozenset({
+    Category.MODEL_FILE_MISSING, Category.MODEL_HASH_MISMATCH, Category.MODEL_INVALID, Category.MODEL_NOT_LOADED,
+    Category.MODEL_QUARANTINED, Category.INFERENCE_FAILED, Category.OUT_OF_MEMORY, Category.RESULT_NOT_MADE,
+    Category.INTERNAL,
+})
+"""Causes that lie with us: the answer is "failed". Every other cause lies with what arrived: "not analysed"."""
+
+
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """What was seen of the study: the answer, and what is needed to draw it."""
+
+    answer: Answer
+    sources: tuple[Dataset, ...] = ()
+    voxels: NDArray[np.float32] | None = None
+    masks: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+
+
+class Analyst:
+    """The worker of the inference queue."""
+
+    def __init__(
+        self, *, gateway: Gateway, ledger: Ledger, audit: Audit, models: Mapping[str, InstalledModel], runtime: Runtime,
+        device: DeviceIdentity, backoff: Backoff, clock: Clock, stop: threading.Event, log: Log, metrics: Metrics,
+    ) -> None:
+        self._gateway = gateway
+        self._ledger = ledger
+        self._audit = audit
+        self._models = models
+        self._runtime = runtime
+        self._device = device
+        self._backoff = backoff
+        self._clock = clock
+        self._stop = stop
+        self._log = log
+        self._metrics = metrics
+
+    def __call__(self, subject: str, attempt: int) -> Verdict:
+        """``subject``: an analysis id. At this edge every error becomes a named category (architecture: style)."""
+        record = self._ledger.analysis(subject)
+        if record is None:
+            return Verdict()
+        analysis = record.analysis
+        log = self._log.bind(correlation_id=analysis.correlation_id, analysis=subject, model=analysis.model_id)
+        if record.answer is not None:
+            return self._follow(analysis)
+        try:
+            if self._gateway.study(analysis.orthanc_study_id) is None:
+                return self._end_deleted(analysis, log)
+            self._ledger.set_analysis_state(subject, "running")
+            looked = self._look(analysis, log)
+            objects = self._render(analysis, looked, log)
+            if objects is None:
+                return self._end_deleted(analysis, log)
+            answer, made = objects
+            self._ledger.freeze_answer(subject, answer, made)
+        except Stopping:
+            return Verdict(retry_after_s=1.0)
+        except GatewayError as error:
+            if self._gateway_lost_study(analysis):
+                return self._end_deleted(analysis, log)
+            self._ledger.set_analysis_state(subject, "pending", Reason(error.category, error.message))
+            self._metrics.error("pipeline", error.category.value)
+            log.warning("analysis-waits", category=error.category.value, attempt=attempt)
+            return Verdict(retry_after_s=self._backoff.delay_s(attempt))
+        self._metrics.answered(analysis.model_id, answer.kind.value)
+        self._audit.append("answered", subject, actor="vigil", role="system", evidence={
+            "kind": answer.kind.value, "value": None if answer.measured is None else answer.measured.value,
+            "threshold": None if answer.criterion is None else answer.criterion.threshold,
+            "reason": None if answer.reason is None else answer.reason.category.value, "objects": len(made)})
+        log.info("answered", kind=answer.kind.value, objects=len(made))
+        return self._follow(analysis)
+
+    def _follow(self, analysis: Analysis) -> Verdict:
+        if analysis.stage == "shadow":
+            self._ledger.set_analysis_state(analysis.analysis_id, "shadow")
+            return Verdict()
+        return Verdict(follow=(Task(STORE, analysis.analysis_id, STORAGE),))
+
+    def _look(self, analysis: Analysis, log: Log) -> Looked:
+        if analysis.refusal is not None:
+            return Looked(_no_answer(analysis.refusal))
+        try:
+            return self._infer(analysis)
+        except (Stopping, GatewayError):
+            raise
+        except VigilError as error:
+            self._metrics.error("inference", error.category.value)
+            log.error("not-answered", category=error.category.value)
+            return Looked(_no_answer(Reason(error.category, error.message)))
+        except MemoryError:
+            return Looked(_no_answer(Reason(Category.OUT_OF_MEMORY, "not enough memory for this study")))
+        except Exception as error:  # noqa: BLE001 - the workflow's edge: a fault of ours becomes a visible "failed", never silence
+            self._metrics.error("inference", Category.INTERNAL.value)
+            log.error("analysis-broke", exception=error)
+            return Looked(_no_answer(Reason(Category.INTERNAL, f"a fault in the software ({type(error).__name__})")))
+
+    def _infer(self, analysis: Analysis) -> Looked:
+        model = self._models.get(analysis.model_id)
+        if model is None or model.manifest is None:
+            raise VigilError("the model is no longer installed", category=Category.MODEL_FILE_MISSING)
+        if model.problem is not None:
+            raise VigilError(model.problem.text, category=model.problem.category)
+        with self._metrics.stage("read"):
+            files = {item.orthanc_id: self._gateway.dicom(item.orthanc_id) for item in analysis.inputs}
+            headers = [read_header(name, data) for name, data in files.items() if data is not None]
+            if len(headers) < len(analysis.inputs):
+                raise VigilError("images of the study were deleted while it was analysed", category=Category.INCOMPLETE)
+            stack = build_stack(headers, model.manifest.inputs[0].spacing_tolerance)
+            volume = load_volume(stack, files.get, stop=self._stop)
+            sources = tuple(read_dataset(files[header.orthanc_id] or b"") for header in stack.headers)
+        with self._metrics.stage("infer"):
+            inference = self._runtime.run(model, volume, operating_point=analysis.operating_point, stop=self._stop)
+        for name, seconds in inference.timings_s.items():
+            self._metrics.observe_stage(f"infer-{name}", seconds)
+        return Looked(inference.answer, sources, volume.voxels, inference.masks)
+
+    def _render(self, analysis: Analysis, looked: Looked, log: Log) -> tuple[Answer, tuple[ResultObject, ...]] | None:
+        """The answer and its objects. An answer that cannot be drawn becomes "failed", which can. None: the study is gone."""
+        reference = self._gateway.dicom(analysis.reference_instance) if analysis.reference_instance else None
+        if reference is None:
+            if not analysis.reference_instance:
+                return looked.answer, ()
+            return None
+        model = self._models.get(analysis.model_id)
+        if model is None or model.manifest is None:
+            return looked.answer, ()
+        header = read_dataset(reference)
+        try:
+            with self._metrics.stage("render"):
+                return looked.answer, make_results(self._request(analysis, looked, header, model.manifest))
+        except Exception as error:  # noqa: BLE001 - the workflow's edge: what cannot be drawn is said to have failed
+            self._metrics.error("results", Category.RESULT_NOT_MADE.value)
+            log.error("result-not-made", exception=error)
+        failed = Looked(_no_answer(Reason(
+            Category.RESULT_NOT_MADE, "the result objects could not be made; the answer is not shown")))
+        try:
+            return failed.answer, make_results(self._request(analysis, failed, header, model.manifest))
+        except Exception as error:  # noqa: BLE001 - the source is so broken that nothing can be attached to it; the ledger says so
+            log.error("result-not-made", exception=error)
+            return failed.answer, ()
+
+    def _request(self, analysis: Analysis, looked: Looked, reference: Dataset, manifest: Manifest) -> ResultRequest:
+        return ResultRequest(
+            analysis=analysis, answer=looked.answer, manifest=manifest, reference=reference, sources=looked.sources,
+            voxels=looked.voxels, masks=looked.masks,
+            device=replace(self._device, runtime=self._runtime.describe(analysis.model_id)),
+            predecessor=self._predecessor(analysis))
+
+    def _predecessor(self, analysis: Analysis) -> PredecessorReport | None:
+        if analysis.predecessor_id is None:
+            return None
+        for item in self._ledger.objects(analysis.predecessor_id):
+            if item.role == Role.REPORT:
+                return PredecessorReport(
+                    sop_class_uid=item.sop_class_uid, sop_instance_uid=item.sop_instance_uid,
+                    series_instance_uid=item.series_instance_uid, study_instance_uid=analysis.study_instance_uid)
+        return None
+
+    def _gateway_lost_study(self, analysis: Analysis) -> bool:
+        try:
+            return self._gateway.study(analysis.orthanc_study_id) is None
+        except GatewayError:
+            return False
+
+    def _end_deleted(self, analysis: Analysis, log: Log) -> Verdict:
+        end_deleted(self._ledger, self._audit, analysis, self._clock)
+        log.info("study-deleted")
+        return Verdict()
+
+
+def end_deleted(ledger: Ledger, audit: Audit, analysis: Analysis, clock: Clock) -> None:
+    """The study is gone: the analysis ends as such, and nothing brings the study back."""
+    reason = Reason(Category.STUDY_DELETED, "the study was deleted from Orthanc while it was analysed")
+    ledger.set_analysis_state(analysis.analysis_id, "ended-study-deleted", reason)
+    ledger.mark_deleted(analysis.orthanc_study_id, clock.now())
+    audit.append("ended-study-deleted", analysis.analysis_id, actor="vigil", role="system", evidence={})
+
+
+def _no_answer(reason: Reason) -> Answer:
+    if reason.category in REFUSED_BY_MODEL:
+        return Answer(AnswerKind.FAILED, f"The analysis failed: {reason.text}. This is not a negative result.", reason=reason)
+    return Answer(AnswerKind.NOT_ANALYSED, f"Not analysed: {reason.text}. This is not a negative result.", reason=reason)

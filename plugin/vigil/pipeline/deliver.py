@@ -1,0 +1,123 @@
+"""Brings frozen objects to a PACS and a frozen message to a RIS: one destination apart from the other, until accepted, refused
+for good or too late. Each attempt asks the policy first: may this leave?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from vigil.domain.answer import Analysis, Answer, Reason
+from vigil.domain.clock import Clock
+from vigil.domain.errors import Category, Stopping, VigilError
+from vigil.pipeline.engine import Verdict
+from vigil.pipeline.retry import Backoff
+from vigil.records.audit import Audit
+from vigil.records.entries import DeliveryRecord
+from vigil.records.ledger import Ledger
+from vigil.settings import RetrySettings
+from vigil.telemetry.logs import Log
+from vigil.telemetry.metrics import Metrics
+
+FORWARD = "forward"
+ALERT = "alert"
+
+
+def pacs_queue(name: str) -> str:
+    return f"pacs-{name}"
+
+
+def ris_queue(name: str) -> str:
+    return f"ris-{name}"
+
+
+class Refused(VigilError):
+    """The destination answered and will not take it as it is: a few more tries, slowly, then a person."""
+
+    category = Category.DESTINATION_REFUSED
+
+
+class Suppressed(VigilError):
+    """The policy keeps it in the house."""
+
+    category = Category.POLICY
+
+
+class Courier:
+    """One attempt at one delivery. What differs between a PACS and a RIS is ``bring``.
+
+    ``bring(delivery, analysis, answer)`` returns when all was accepted, and raises :class:`Refused` or
+    :class:`Suppressed`, or another :class:`vigil.domain.errors.VigilError` where a later attempt may succeed.
+    """
+
+    def __init__(
+        self, *, bring: Callable[[DeliveryRecord, Analysis, Answer], dict[str, object]], notified: str, ledger: Ledger,
+        audit: Audit, retry: RetrySettings, clock: Clock, log: Log, metrics: Metrics,
+    ) -> None:
+        self._bring = bring
+        self._notified = notified
+        self._ledger = ledger
+        self._audit = audit
+        self._retry = retry
+        self._backoff = Backoff(retry.first_delay_seconds, retry.maximum_delay_seconds)
+        self._clock = clock
+        self._log = log
+        self._metrics = metrics
+
+    def __call__(self, subject: str, attempt: int) -> Verdict:
+        """``subject``: a delivery id."""
+        delivery = self._ledger.delivery(subject)
+        record = None if delivery is None else self._ledger.analysis(delivery.analysis_id)
+        if delivery is None or delivery.finished_at is not None or record is None or record.answer is None:
+            return Verdict()
+        analysis = record.analysis
+        log = self._log.bind(correlation_id=analysis.correlation_id, analysis=analysis.analysis_id,
+                             destination=delivery.destination)
+        try:
+            with self._metrics.stage(self._notified):
+                evidence = self._bring(delivery, analysis, record.answer)
+        except Stopping:
+            return Verdict(retry_after_s=1.0)
+        except Suppressed as error:
+            self._finish(delivery, "suppressed", Reason(error.category, error.message), {}, log)
+            return Verdict()
+        except VigilError as error:
+            return self._again(delivery, Reason(error.category, error.message), isinstance(error, Refused), attempt, log)
+        except Exception as error:  # noqa: BLE001 - the workflow's edge: a fault of ours is parked and shown, never lost
+            log.error("delivery-broke", exception=error)
+            reason = Reason(Category.INTERNAL, f"a fault in the software ({type(error).__name__}); see the log")
+            return self._again(delivery, reason, True, attempt, log)
+        self._ledger.record_attempt(subject, self._clock.now(), None, None)
+        self._finish(delivery, "delivered", None, evidence, log)
+        if analysis.arrived_at is not None:
+            self._metrics.notified(self._notified, (self._clock.now() - analysis.arrived_at).total_seconds())
+        return Verdict()
+
+    def _again(self, delivery: DeliveryRecord, reason: Reason, refused: bool, attempt: int, log: Log) -> Verdict:
+        now = self._clock.now()
+        delay_s = self._retry.maximum_delay_seconds if refused else self._backoff.delay_s(attempt)
+        late = now - delivery.created_at > timedelta(hours=self._retry.deadline_hours)
+        tired = refused and delivery.attempts + 1 >= self._retry.refused_attempts
+        self._metrics.delivery_failed(delivery.destination, reason.category.value)
+        if late or tired:
+            self._ledger.record_attempt(delivery.delivery_id, now, reason, None)
+            self._finish(delivery, "parked", reason, {}, log)
+            return Verdict()
+        self._ledger.record_attempt(delivery.delivery_id, now, reason, now + timedelta(seconds=delay_s))
+        log.warning("delivery-waits", category=reason.category.value, attempt=attempt)
+        return Verdict(retry_after_s=delay_s)
+
+    def _finish(self, delivery: DeliveryRecord, state: str, reason: Reason | None, evidence: dict[str, object],
+                log: Log) -> None:
+        self._ledger.finish_delivery(delivery.delivery_id, state, self._clock.now(), reason)
+        self._audit.append(f"{delivery.kind}-{state}", delivery.analysis_id, actor="vigil", role="system", evidence={
+            "destination": delivery.destination, "revision": delivery.revision,
+            "reason": None if reason is None else reason.category.value, **evidence})
+        self._metrics.delivery_ended(delivery.destination, state)
+        log.info(f"delivery-{state}", kind=delivery.kind, category=None if reason is None else reason.category.value)
+        self._purge(delivery.analysis_id)
+
+    def _purge(self, analysis_id: str) -> None:
+        """When everything was delivered the sealed copies have done their work; Orthanc and the PACS hold the objects."""
+        deliveries = self._ledger.deliveries(analysis_id)
+        if deliveries and all(item.state in ("delivered", "suppressed") for item in deliveries):
+            self._ledger.purge_object_bytes(analysis_id)

@@ -1,0 +1,178 @@
+"""What each model makes of a study as it is now: analyse, wait, refuse or leave alone. Idempotent, on any change.
+
+The same content leads to the same analysis ids, so it does not matter how often, by whom or after which crash this is asked.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from vigil.domain.answer import Analysis, InputInstance, Reason
+from vigil.domain.clock import Clock
+from vigil.domain.errors import Category
+from vigil.domain.gateway import Gateway, StudyRecord
+from vigil.domain.identity import analysis_id, correlation_id, digest, inputs_digest
+from vigil.inference.registry import InstalledModel
+from vigil.intake.appraise import Appraisal, Verdict, appraise
+from vigil.intake.header import ImageHeader
+from vigil.intake.study import StudyContent, StudyReader
+from vigil.pipeline.engine import Engine, Task
+from vigil.records.audit import Audit
+from vigil.records.decision import Decision
+from vigil.records.ledger import Ledger
+from vigil.results import RENDERER_VERSION
+from vigil.settings import ModelSettings, Settings
+from vigil.telemetry.logs import Log
+from vigil.telemetry.metrics import Metrics
+
+INFERENCE = "inference"
+INFER = "infer"
+
+
+class Evaluator:
+    """Asks every installed model whether it wants a study, and promises the analyses."""
+
+    def __init__(
+        self, *, gateway: Gateway, ledger: Ledger, audit: Audit, settings: Settings, settings_sha256: str,
+        models: tuple[InstalledModel, ...], engine: Engine, clock: Clock, log: Log, metrics: Metrics,
+    ) -> None:
+        self._gateway = gateway
+        self._ledger = ledger
+        self._audit = audit
+        self._settings = settings
+        self._settings_sha256 = settings_sha256
+        self._models = models
+        self._engine = engine
+        self._clock = clock
+        self._log = log
+        self._metrics = metrics
+        self._reader = StudyReader(gateway, ledger.own_sop_instance_uids)
+
+    def evaluate(self, study_id: str, *, told_stable: bool = False) -> None:
+        """``told_stable``: Orthanc just said so itself, so its StableAge has passed; otherwise it is counted from the last image.
+        Raises :class:`vigil.domain.errors.VigilError` where Orthanc or the ledger fail; asking again is safe."""
+        now = self._clock.now()
+        log = self._log.bind(correlation_id=correlation_id(study_id), study=study_id)
+        study = self._gateway.study(study_id)
+        content = None if study is None else self._reader.read(study_id)
+        if study is None or content is None:
+            self._ledger.mark_deleted(study_id, now)
+            return
+        known = self._ledger.study_state(study_id)
+        fingerprint = digest(content.content_sha256, self._settings_sha256)
+        if (known is not None and known.content_sha256 == fingerprint
+                and (known.next_look_at is None or known.next_look_at > now)):
+            self._ledger.mark_evaluated(study_id, now, fingerprint, known.next_look_at)
+            return
+        arrived = known.touched_at if known is not None and known.touched_at is not None else study.last_update
+        looks: list[datetime] = []
+        with self._metrics.stage("evaluate"):
+            for model in self._models:
+                look = self._consider(model, study, content, now, arrived, told_stable, log)
+                if look is not None:
+                    looks.append(look)
+        self._ledger.mark_evaluated(study_id, now, fingerprint, min(looks) if looks else None)
+
+    def _consider(
+        self, model: InstalledModel, study: StudyRecord, content: StudyContent, now: datetime, arrived: datetime,
+        told_stable: bool, log: Log,
+    ) -> datetime | None:
+        """Returns when to look again, where the model waits for more."""
+        site = self._settings.models.get(model.model_id)
+        if site is None or site.stage == "off":
+            return None
+        manifest = model.manifest
+        if manifest is None:
+            self._decide(study, model, "refused", model.problem, None, {}, log)
+            return None
+        appraisal = appraise(content, manifest, now=now, quiet_since=arrived,
+                             stable_age_s=0.0 if told_stable else self._settings.stable_age_s)
+        verdict, reason = appraisal.verdict, appraisal.reason
+        old = self._too_old(content, now)
+        if old is not None and verdict is not Verdict.NOT_APPLICABLE:
+            self._decide(study, model, "too-old", old, None, appraisal.evidence, log)
+            return None
+        if verdict is Verdict.WANTED and model.problem is not None:
+            verdict, reason = Verdict.REFUSED, model.problem
+        if verdict in (Verdict.NOT_APPLICABLE, Verdict.WAITING):
+            self._decide(study, model, verdict.value, reason, None, appraisal.evidence, log)
+            return appraisal.look_again_at
+        analysis = self._begin(model, site, study, content, appraisal, reason if verdict is Verdict.REFUSED else None, now,
+                               arrived)
+        self._decide(study, model, verdict.value, reason, analysis.analysis_id, appraisal.evidence, log)
+        self._engine.enqueue(Task(INFER, analysis.analysis_id, INFERENCE))
+        return None
+
+    def _begin(
+        self, model: InstalledModel, site: ModelSettings, study: StudyRecord, content: StudyContent, appraisal: Appraisal,
+        refusal: Reason | None, now: datetime, arrived: datetime,
+    ) -> Analysis:
+        manifest = model.manifest
+        assert manifest is not None  # noqa: S101 - _consider leaves before
+        inputs_sha256 = inputs_digest(appraisal.inputs)
+        identity = analysis_id(
+            orthanc_study_id=study.orthanc_id, model_id=manifest.id, inputs_sha256=inputs_sha256,
+            weights_sha256=manifest.weights_sha256, operating_point=site.operating_point, renderer_version=RENDERER_VERSION,
+            refusal="" if refusal is None else refusal.category.value)
+        proposed = Analysis(
+            analysis_id=identity, orthanc_study_id=study.orthanc_id, study_instance_uid=study.study_instance_uid,
+            model_id=manifest.id, model_version=manifest.version, weights_sha256=manifest.weights_sha256,
+            operating_point=site.operating_point, renderer_version=RENDERER_VERSION, settings_sha256=self._settings_sha256,
+            inputs_sha256=inputs_sha256, inputs=appraisal.inputs, created_at=now,
+            correlation_id=correlation_id(study.orthanc_id), stage=str(site.stage), refusal=refusal,
+            arrived_at=arrived, study_started_at=self._started(content),
+            reference_instance=_reference(appraisal.inputs, content.headers))
+        fresh = self._ledger.analysis(identity) is None
+        held = self._ledger.begin_analysis(proposed)
+        if fresh:
+            self._audit.append("analysis-begun", held.analysis_id, actor="vigil", role="system", evidence={
+                "study": held.orthanc_study_id, "model": held.model_id, "version": held.model_version,
+                "weights_sha256": held.weights_sha256, "settings_sha256": held.settings_sha256,
+                "inputs_sha256": held.inputs_sha256, "images": len(held.inputs), "predecessor": held.predecessor_id,
+                "refusal": None if refusal is None else refusal.category.value})
+        return held
+
+    def _too_old(self, content: StudyContent, now: datetime) -> Reason | None:
+        """An archive, a restored backup or a fetched prior sets nothing off (law 6)."""
+        limit = self._settings.max_study_age_hours
+        started = self._started(content)
+        if started is None or now - started <= timedelta(hours=limit):
+            return None
+        return Reason(Category.STUDY_TOO_OLD,
+                      f"the study is older than {limit:g} hours (MaxStudyAgeHours); nothing old is analysed by itself")
+
+    def _started(self, content: StudyContent) -> datetime | None:
+        return max((moment for header in content.headers
+                    if (moment := study_time(header.study_started, self._settings.time_zone)) is not None), default=None)
+
+    def _decide(
+        self, study: StudyRecord, model: InstalledModel, verdict: str, reason: Reason | None, analysis: str | None,
+        evidence: dict[str, object], log: Log,
+    ) -> None:
+        version = model.manifest.version if model.manifest is not None else ""
+        self._ledger.record_decision(Decision(
+            study_id=study.orthanc_id, model_id=model.model_id, model_version=version, at=self._clock.now(), verdict=verdict,
+            reason=reason, analysis_id=analysis, evidence=evidence))
+        self._metrics.decided(model.model_id, verdict)
+        log.info("decided", model=model.model_id, verdict=verdict, analysis=analysis,
+                 category=None if reason is None else reason.category.value)
+
+
+def _reference(inputs: tuple[InputInstance, ...], headers: tuple[ImageHeader, ...]) -> str:
+    """The image whose patient and study the results copy: the first input, else the first image by UID, so that it is the same
+    whatever the order of arrival."""
+    if inputs:
+        return inputs[0].orthanc_id
+    return min(headers, key=lambda header: header.sop_instance_uid).orthanc_id if headers else ""
+
+
+def study_time(written: str, time_zone: str) -> datetime | None:
+    """Study Date and Study Time as the header writes them (YYYYMMDD, then HHMMSS as far as given), in the site's zone."""
+    for length, pattern in ((14, "%Y%m%d%H%M%S"), (12, "%Y%m%d%H%M"), (8, "%Y%m%d")):
+        if len(written) >= length:
+            try:
+                return datetime.strptime(written[:length], pattern).replace(tzinfo=ZoneInfo(time_zone))
+            except ValueError:
+                continue
+    return None

@@ -1,0 +1,70 @@
+"""The objects of an analysis to one PACS: what it has accepted is never sent to it again."""
+
+from __future__ import annotations
+
+import threading
+
+from vigil.delivery.destination import PacsDestination
+from vigil.delivery.dicom import OutgoingObject, send
+from vigil.delivery.status import accepted
+from vigil.domain.answer import Analysis, Answer
+from vigil.domain.clock import Clock
+from vigil.pipeline.deliver import Refused, Suppressed
+from vigil.pipeline.permission import Permission
+from vigil.records.entries import DeliveryRecord
+from vigil.records.ledger import Ledger
+from vigil.settings import Settings
+
+
+class ToPacs:
+    """Called by :class:`vigil.pipeline.deliver.Courier` for each attempt."""
+
+    def __init__(self, *, ledger: Ledger, settings: Settings, permission: Permission, clock: Clock,
+                 stop: threading.Event) -> None:
+        self._ledger = ledger
+        self._settings = settings
+        self._permission = permission
+        self._clock = clock
+        self._stop = stop
+
+    def __call__(self, delivery: DeliveryRecord, analysis: Analysis, answer: Answer) -> dict[str, object]:
+        allowed = self._permission.to_forward(analysis, answer)
+        if not allowed.allowed:
+            raise Suppressed(allowed.reason, category=allowed.category)
+        site = self._settings.pacs.get(delivery.destination)
+        if site is None:
+            raise Suppressed(f"the destination '{delivery.destination}' is no longer in the settings")
+        if site.models is not None and analysis.model_id not in site.models:
+            raise Suppressed(f"'{delivery.destination}' does not take results of this model (its setting Models)")
+        destination = PacsDestination(
+            name=delivery.destination, host=site.host, port=site.port, aet=site.aet, calling_aet=site.calling_aet,
+            timeout_s=site.timeout_seconds, connect_timeout_s=min(5.0, site.timeout_seconds))
+        statuses = self._ledger.object_statuses(delivery.delivery_id)
+        waiting = [item for item in self._ledger.objects(analysis.analysis_id)
+                   if not accepted(statuses.get(item.sop_instance_uid, -1))]
+        outgoing = []
+        for item in waiting:
+            content = self._ledger.object_bytes(item.sop_instance_uid)
+            if content is None:
+                raise Refused("the sealed copy of a result object is gone; send the study's AI series from Orthanc by hand")
+            outgoing.append(OutgoingObject(item.sop_class_uid, item.sop_instance_uid, content))
+        outcome = send(destination, outgoing, self._record(delivery), self._stop)
+        if outcome.refused:
+            first = outcome.refused[0]
+            raise Refused(f"{destination.label} refused {len(outcome.refused)} of {len(outgoing)} objects: {first.text}")
+        return {"objects": len(outgoing)}
+
+    def _record(self, delivery: DeliveryRecord) -> _StatusRecorder:
+        return _StatusRecorder(self._ledger, delivery.delivery_id, self._clock)
+
+
+class _StatusRecorder:
+    """Keeps the status of each object as soon as it is known."""
+
+    def __init__(self, ledger: Ledger, delivery_id: str, clock: Clock) -> None:
+        self._ledger = ledger
+        self._delivery_id = delivery_id
+        self._clock = clock
+
+    def __call__(self, sop_instance_uid: str, status: int, comment: str) -> None:
+        self._ledger.record_object_status(self._delivery_id, sop_instance_uid, status, self._clock.now(), comment)

@@ -1,0 +1,199 @@
+"""The house put together: one Vigil with its state, its models, its workers and its threads, in one Orthanc."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import vigil
+from vigil.domain.answer import Reason
+from vigil.domain.clock import Clock, SystemClock
+from vigil.domain.errors import VigilError
+from vigil.domain.gateway import Gateway
+from vigil.inference.registry import InstalledModel, Registry
+from vigil.inference.runtime import Runtime
+from vigil.pipeline.alert import ToRis
+from vigil.pipeline.analyse import STORAGE, STORE, Analyst
+from vigil.pipeline.deliver import ALERT, FORWARD, Courier, pacs_queue, ris_queue
+from vigil.pipeline.engine import Engine
+from vigil.pipeline.evaluate import INFER, INFERENCE, Evaluator
+from vigil.pipeline.events import EventQueue
+from vigil.pipeline.forward import ToPacs
+from vigil.pipeline.permission import Permission
+from vigil.pipeline.reconcile import Reconciler
+from vigil.pipeline.retry import Backoff
+from vigil.pipeline.store import Storer
+from vigil.pipeline.watch import Watch
+from vigil.records.account import Account
+from vigil.records.audit import Audit
+from vigil.records.ledger import Ledger
+from vigil.records.sealing import Sealer
+from vigil.records.state import StateFolder
+from vigil.results import make as results
+from vigil.results.request import DeviceIdentity
+from vigil.settings import Settings, settings_snapshot
+from vigil.telemetry.logs import Log, close_log, open_log
+from vigil.telemetry.metrics import Metrics
+
+BUNDLED_MODELS = Path(vigil.__file__).resolve().parents[2] / "models"
+
+
+class House:
+    """``start`` opens everything in order; ``stop`` ends it within a time. What is missing is told, in words."""
+
+    def __init__(self, settings: Settings, gateway: Gateway, events: EventQueue, stop: threading.Event,
+                 clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._gateway = gateway
+        self._events = events
+        self._stop = stop
+        self._clock = clock or SystemClock()
+        self._metrics = Metrics()
+        self._models: tuple[InstalledModel, ...] = ()
+        self.account: Account
+
+    def start(self) -> None:
+        """Raises :class:`vigil.domain.errors.VigilError`; what was opened before it is closed again."""
+        settings = self._settings
+        self._state = StateFolder(settings.state_directory)
+        try:
+            self._log = open_log(self._state.logs, settings.log_level)
+            self._ledger = Ledger.open(self._state.ledger_url, Sealer.open(self._state.key), self._clock)
+        except VigilError:
+            self._state.close()
+            raise
+        try:
+            self._open()
+        except BaseException:
+            self._ledger.close()
+            self._state.close()
+            raise
+
+    def _open(self) -> None:
+        settings, ledger = self._settings, self._ledger
+        audit = Audit(ledger)
+        self.account = Account(ledger)
+        installation = ledger.install_once(self._gateway.last_change())
+        settings_sha256, settings_json = settings_snapshot(settings)
+        ledger.record_settings(settings_sha256, settings_json, self._clock.now())
+        self._runtime = Runtime(
+            provider=settings.runtime.provider, threads=settings.runtime.threads,
+            allow_cpu_fallback=settings.runtime.allow_cpu_fallback,
+            memory_budget_mib=settings.runtime.memory_budget_mib, marker=self._state.marker)
+        self._models = self._load_models(settings.models_directory or BUNDLED_MODELS, self._log)
+        results.warm()
+        by_id = {model.model_id: model for model in self._models}
+        permission = Permission(settings, by_id, installation.installed_at)
+        backoff = Backoff(settings.retry.first_delay_seconds, settings.retry.maximum_delay_seconds)
+        device = DeviceIdentity(installation_name=settings.installation_name, device_uid=installation.device_uid,
+                                bundle_version=vigil.__version__, runtime="")
+        to_pacs = ToPacs(ledger=ledger, settings=settings, permission=permission, clock=self._clock, stop=self._stop)
+        self._to_ris = ToRis(gateway=self._gateway, ledger=ledger, settings=settings, permission=permission, models=by_id,
+                             clock=self._clock, stop=self._stop)
+        forward, alert = (
+            Courier(bring=bring, notified=notified, ledger=ledger, audit=audit, retry=settings.retry, clock=self._clock,
+                    log=self._log, metrics=self._metrics)
+            for bring, notified in ((to_pacs, "forwarded"), (self._to_ris, "alerted")))
+        self._engine = Engine(
+            database=self._state.workflows,
+            workers={
+                INFER: Analyst(gateway=self._gateway, ledger=ledger, audit=audit, models=by_id, runtime=self._runtime,
+                               device=device, backoff=backoff, clock=self._clock, stop=self._stop, log=self._log,
+                               metrics=self._metrics),
+                STORE: Storer(gateway=self._gateway, ledger=ledger, audit=audit, settings=settings, permission=permission,
+                              backoff=backoff, clock=self._clock, log=self._log, metrics=self._metrics),
+                FORWARD: forward,
+                ALERT: alert,
+            },
+            queues={INFERENCE: 1, STORAGE: 1, **{pacs_queue(name): 1 for name in settings.pacs},
+                    **{ris_queue(name): 1 for name in settings.ris}})
+        self._engine.start()
+        evaluator = Evaluator(
+            gateway=self._gateway, ledger=ledger, audit=audit, settings=settings, settings_sha256=settings_sha256,
+            models=self._models, engine=self._engine, clock=self._clock, log=self._log, metrics=self._metrics)
+        reconciler = Reconciler(gateway=self._gateway, ledger=ledger, engine=self._engine, clock=self._clock, log=self._log)
+        self._watch = Watch(
+            gateway=self._gateway, ledger=ledger, events=self._events, evaluator=evaluator, reconciler=reconciler,
+            settle_s=settings.stable_age_s + settings.reconcile.grace_seconds,
+            interval_s=settings.reconcile.interval_seconds, clock=self._clock, stop=self._stop, log=self._log,
+            metrics=self._metrics)
+        audit.append("started", installation.installation_id, actor="vigil", role="system", evidence={
+            "version": vigil.__version__, "settings_sha256": settings_sha256,
+            "models": {model.model_id: None if model.problem is None else model.problem.category.value
+                       for model in self._models}})
+        self._watch.start()
+        self._log.info("started", version=vigil.__version__, missing=len(self.missing()))
+
+    def _load_models(self, folder: Path, log: Log) -> tuple[InstalledModel, ...]:
+        """Every installed model; the enabled ones with their session made and warm, or with what stands in the way."""
+        models = []
+        for model in Registry(folder).installed():
+            loaded = model
+            if model.model_id in self._settings.enabled_models() and model.problem is None:
+                try:
+                    self._runtime.load(model)
+                except VigilError as error:
+                    loaded = replace(model, problem=Reason(error.category, error.message))
+            if loaded.problem is not None:
+                log.error("model-refused", model=model.model_id, category=loaded.problem.category.value)
+            models.append(loaded)
+        return tuple(models)
+
+    def missing(self) -> list[str]:
+        """What the site asked for and does not work, in words."""
+        installed = {model.model_id: model for model in self._models}
+        missing = []
+        for name in self._settings.enabled_models():
+            model = installed.get(name)
+            if model is None:
+                missing.append(f"the model '{name}' of the settings is not installed; see \"vigil models list\"")
+            elif model.problem is not None:
+                missing.append(f"the model '{name}' does not run: {model.problem.text}")
+            elif (quarantine := self._runtime.quarantine(name)) is not None:
+                missing.append(f"the model '{name}' does not run: {quarantine.text}")
+        missing += self._watch.missing()
+        dead = list(self._engine.dead())
+        if dead:
+            missing.append(f"{len(dead)} tasks ended in an error; see \"vigil status\"")
+        return missing
+
+    def models_state(self) -> list[dict[str, object]]:
+        """Id, version, stage and state of every installed model."""
+        return models_state(self._models, self._settings, self._runtime)
+
+    def metrics(self) -> bytes:
+        self._metrics.set_queue(self._engine.unfinished(), len(list(self._engine.dead())))
+        self._metrics.set_ready(not self.missing())
+        return self._metrics.exposition()
+
+    def stop(self, timeout_s: float) -> None:
+        """Ends every thread; what is unfinished is taken up at the next start."""
+        self._watch.join(timeout_s / 2)
+        self._to_ris.close()
+        self._engine.stop(int(timeout_s / 2))
+        self._runtime.close()
+        self._log.info("stopped")
+        self._ledger.close()
+        self._state.close()
+        close_log()
+
+
+def models_state(models: Sequence[InstalledModel], settings: Settings, runtime: Runtime | None) -> list[dict[str, object]]:
+    states: list[dict[str, object]] = []
+    for model in models:
+        site = settings.models.get(model.model_id)
+        manifest = model.manifest
+        states.append({
+            "id": model.model_id,
+            "version": None if manifest is None else manifest.version,
+            "name": None if manifest is None else manifest.name,
+            "regulatory_status": None if manifest is None else manifest.regulatory.status.value,
+            "weights_sha256": None if manifest is None else manifest.weights_sha256,
+            "stage": "off" if site is None else site.stage,
+            "problem": None if model.problem is None else {
+                "category": model.problem.category.value, "text": model.problem.text},
+            "runtime": None if runtime is None else runtime.describe(model.model_id),
+        })
+    return states

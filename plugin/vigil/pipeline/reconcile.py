@@ -1,0 +1,78 @@
+"""Finds what was lost: studies whose event a kill swallowed, analyses that were begun but not promised.
+
+Orthanc holds "stable" in memory: after a crash every study reads as stable, also one whose images are still arriving, and the
+event never fires again. So stability is judged by the time without a new image, kept in the ledger, and nothing is judged
+before Orthanc has run for StableAge and a grace time. Only changes since the installation are read: an archive stays
+silent.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from vigil.domain.clock import Clock
+from vigil.domain.gateway import Gateway
+from vigil.pipeline.engine import Engine, Task
+from vigil.pipeline.evaluate import INFER, INFERENCE
+from vigil.records.ledger import Ledger
+from vigil.telemetry.logs import Log
+
+PAGE = 1000
+SECOND = timedelta(seconds=1)
+"""Orthanc's LastUpdate has whole seconds."""
+
+
+class Reconciler:
+    """Reads Orthanc's change log from where it left off."""
+
+    def __init__(self, *, gateway: Gateway, ledger: Ledger, engine: Engine, clock: Clock, log: Log) -> None:
+        self._gateway = gateway
+        self._ledger = ledger
+        self._engine = engine
+        self._clock = clock
+        self._log = log
+
+    def find_lost_studies(self) -> int:
+        """Notes every study that changed since the last look and was not evaluated since. Returns how many."""
+        found: set[str] = set()
+        since = self._ledger.change_cursor()
+        while True:
+            page = self._gateway.changes(since, PAGE)
+            for change in page.changes:
+                if change.kind == "NewInstance":
+                    study = self._gateway.study_of(change.resource_id)
+                    if study is not None:
+                        found.add(study)
+                elif change.kind in ("NewStudy", "StableStudy"):
+                    found.add(change.resource_id)
+            since = max(since, page.last_sequence)
+            if page.done or not page.changes:
+                break
+        lost = [study for study in found if self._note_if_lost(study)]
+        self._ledger.advance_change_cursor(since)
+        if lost:
+            self._log.info("lost-studies-found", studies=len(lost))
+        return len(lost)
+
+    def _note_if_lost(self, study_id: str) -> bool:
+        study = self._gateway.study(study_id)
+        if study is None:
+            return False
+        known = self._ledger.study_state(study_id)
+        evaluated = known.evaluated_at if known is not None else None
+        if evaluated is not None and evaluated >= study.last_update + SECOND:
+            return False
+        self._ledger.touch_studies([study_id], study.last_update)
+        return True
+
+    def promise_again(self) -> int:
+        """Enqueues analyses that were begun and have no task: a kill fell between the two. Returns how many were looked at."""
+        waiting = [record.analysis.analysis_id for record in self._ledger.unfinished_analyses()]
+        for analysis in waiting:
+            self._engine.enqueue(Task(INFER, analysis, INFERENCE))
+        return len(waiting)
+
+    def due(self, quiet_s: float) -> list[str]:
+        """Studies to evaluate: quiet for ``quiet_s`` and changed since they were last evaluated, or due for another look."""
+        now: datetime = self._clock.now()
+        return self._ledger.studies_due(now, now - timedelta(seconds=quiet_s))

@@ -1,0 +1,99 @@
+"""Puts the frozen objects of an analysis into Orthanc, once, and promises their deliveries."""
+
+from __future__ import annotations
+
+from vigil.domain.answer import Analysis, Answer, Reason
+from vigil.domain.clock import Clock
+from vigil.domain.errors import Category, Stopping
+from vigil.domain.gateway import Gateway, GatewayError
+from vigil.domain.identity import delivery_id
+from vigil.pipeline.analyse import end_deleted
+from vigil.pipeline.deliver import ALERT, FORWARD, pacs_queue, ris_queue
+from vigil.pipeline.engine import Task, Verdict
+from vigil.pipeline.permission import Permission
+from vigil.pipeline.retry import Backoff
+from vigil.records.audit import Audit
+from vigil.records.ledger import Ledger
+from vigil.settings import Settings
+from vigil.telemetry.logs import Log
+from vigil.telemetry.metrics import Metrics
+
+
+class Storer:
+    """The worker of the storage queue. The objects' bytes were frozen with the answer, so a replay stores the same."""
+
+    def __init__(
+        self, *, gateway: Gateway, ledger: Ledger, audit: Audit, settings: Settings, permission: Permission,
+        backoff: Backoff, clock: Clock, log: Log, metrics: Metrics,
+    ) -> None:
+        self._gateway = gateway
+        self._ledger = ledger
+        self._audit = audit
+        self._settings = settings
+        self._permission = permission
+        self._backoff = backoff
+        self._clock = clock
+        self._log = log
+        self._metrics = metrics
+
+    def __call__(self, subject: str, attempt: int) -> Verdict:
+        """``subject``: an analysis id."""
+        record = self._ledger.analysis(subject)
+        if record is None or record.answer is None or record.state == "ended-study-deleted":
+            return Verdict()
+        analysis = record.analysis
+        log = self._log.bind(correlation_id=analysis.correlation_id, analysis=subject)
+        if record.state != "stored":
+            allowed = self._permission.to_store(analysis, record.answer)
+            if not allowed.allowed:
+                self._ledger.set_analysis_state(subject, "shadow", Reason(allowed.category or Category.POLICY, allowed.reason))
+                log.info("store-withheld")
+                return Verdict()
+            try:
+                with self._metrics.stage("store"):
+                    stored = self._store(analysis)
+            except Stopping:
+                return Verdict(retry_after_s=1.0)
+            except GatewayError as error:
+                self._ledger.set_analysis_state(subject, "answered", Reason(error.category, error.message))
+                self._metrics.error("storage", error.category.value)
+                log.warning("store-waits", category=error.category.value, attempt=attempt)
+                return Verdict(retry_after_s=self._backoff.delay_s(attempt))
+            if stored is None:
+                end_deleted(self._ledger, self._audit, analysis, self._clock)
+                log.info("study-deleted")
+                return Verdict()
+            self._ledger.set_analysis_state(subject, "stored")
+            self._audit.append("stored", subject, actor="vigil", role="system", evidence={"objects": stored})
+            log.info("stored", objects=stored)
+            if analysis.arrived_at is not None:
+                self._metrics.notified("stored", (self._clock.now() - analysis.arrived_at).total_seconds())
+        return Verdict(follow=self._deliveries(analysis, record.answer))
+
+    def _store(self, analysis: Analysis) -> int | None:
+        """How many objects lie in Orthanc; None where the study was deleted."""
+        objects = self._ledger.objects(analysis.analysis_id)
+        for item in objects:
+            if item.stored_at is not None:
+                continue
+            if self._gateway.study(analysis.orthanc_study_id) is None:
+                return None
+            content = self._ledger.object_bytes(item.sop_instance_uid)
+            if content is None:
+                continue
+            outcome = self._gateway.store(content)
+            self._ledger.mark_object_stored(item.sop_instance_uid, outcome.orthanc_id, self._clock.now())
+        return len(objects)
+
+    def _deliveries(self, analysis: Analysis, answer: Answer) -> tuple[Task, ...]:
+        tasks: list[Task] = []
+        now = self._clock.now()
+        for name in self._settings.pacs:
+            identity = delivery_id(name, analysis.analysis_id, analysis.revision)
+            self._ledger.begin_delivery(identity, name, "dicom", analysis.analysis_id, analysis.revision, now)
+            tasks.append(Task(FORWARD, identity, pacs_queue(name)))
+        for name in self._settings.ris:
+            identity = delivery_id(name, analysis.analysis_id, analysis.revision)
+            self._ledger.begin_delivery(identity, name, "hl7", analysis.analysis_id, analysis.revision, now)
+            tasks.append(Task(ALERT, identity, ris_queue(name)))
+        return tuple(tasks)

@@ -1,0 +1,146 @@
+"""Three threads that turn events into evaluations: one takes events, one evaluates, one looks for what was lost."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+
+from vigil.domain.clock import Clock
+from vigil.domain.errors import Category, Stopping, VigilError
+from vigil.domain.gateway import Gateway
+from vigil.pipeline.evaluate import Evaluator
+from vigil.pipeline.events import Event, EventKind, EventQueue
+from vigil.pipeline.reconcile import Reconciler
+from vigil.records.ledger import Ledger
+from vigil.telemetry.logs import Log
+from vigil.telemetry.metrics import Metrics
+
+BATCH = 500
+LOOK_EVERY_S = 1.0
+RETRY_AFTER_S = 2.0
+BROKEN_RETRY_AFTER_S = 300.0
+
+
+class Watch:
+    """Runs until ``stop`` is set. An error is told and tried again: a thread of ours never ends early."""
+
+    def __init__(
+        self, *, gateway: Gateway, ledger: Ledger, events: EventQueue, evaluator: Evaluator, reconciler: Reconciler,
+        settle_s: float, interval_s: float, clock: Clock, stop: threading.Event, log: Log, metrics: Metrics,
+    ) -> None:
+        """``settle_s``: StableAge and a grace time; nothing that was found and not told by Orthanc is judged sooner."""
+        self._gateway = gateway
+        self._ledger = ledger
+        self._events = events
+        self._evaluator = evaluator
+        self._reconciler = reconciler
+        self._settle_s = settle_s
+        self._interval_s = interval_s
+        self._clock = clock
+        self._stop = stop
+        self._log = log
+        self._metrics = metrics
+        self._stable: SimpleQueue[str] = SimpleQueue()
+        self._trouble: dict[str, str] = {}
+        self._postponed: dict[str, float] = {}
+        self._started = time.monotonic()
+        self._threads = [
+            threading.Thread(target=self._keep, args=(name, work), name=f"vigil-{name}", daemon=True)
+            for name, work in (("events", self._take_events), ("evaluate", self._evaluate), ("reconcile", self._reconcile))]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def join(self, timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
+        self._events.wake()
+        for thread in self._threads:
+            thread.join(max(0.1, deadline - time.monotonic()))
+
+    def missing(self) -> list[str]:
+        """What the threads cannot do at the moment, in words."""
+        return list(self._trouble.values())
+
+    def _keep(self, name: str, work: Callable[[], None]) -> None:
+        while not self._stop.is_set():
+            try:
+                work()
+                self._trouble.pop(name, None)
+            except Stopping:
+                return
+            except VigilError as error:
+                self._trouble[name] = error.message
+                self._metrics.error(name, error.category.value)
+                self._log.error("waits", thread=name, category=error.category.value)
+                self._stop.wait(RETRY_AFTER_S)
+            except Exception as error:  # noqa: BLE001 - the edge of a thread: it must live on, and the fault be seen
+                self._trouble[name] = f"a fault in the software ({type(error).__name__}); see the log"
+                self._metrics.error(name, Category.INTERNAL.value)
+                self._log.error("broke", thread=name, exception=error)
+                self._stop.wait(RETRY_AFTER_S)
+
+    def _take_events(self) -> None:
+        events = self._events.take(BATCH, LOOK_EVERY_S)
+        if not events:
+            return
+        try:
+            self._note(events)
+        except VigilError:
+            for event in events:  # nothing is lost: they are noted when the ledger or Orthanc answers again
+                self._events.put(event)
+            raise
+
+    def _note(self, events: list[Event]) -> None:
+        now = self._clock.now()
+        touched: set[str] = set()
+        for event in events:
+            if event.kind is EventKind.NEW_INSTANCE:
+                study = self._gateway.study_of(event.resource_id)
+                if study is not None:
+                    touched.add(study)
+        if touched:
+            self._ledger.touch_studies(touched, now)
+        for event in events:
+            self._metrics.event(event.kind.name.lower())
+            if event.kind is EventKind.STABLE_STUDY:
+                self._stable.put(event.resource_id)
+            elif event.kind is EventKind.STUDY_DELETED:
+                self._ledger.mark_deleted(event.resource_id, now)
+
+    def _evaluate(self) -> None:
+        try:
+            self._evaluate_one(self._stable.get(timeout=LOOK_EVERY_S), told_stable=True)
+        except Empty:
+            if time.monotonic() - self._started < self._settle_s:
+                return
+            for study in self._reconciler.due(self._settle_s):
+                if self._stop.is_set():
+                    return
+                if self._postponed.get(study, 0.0) <= time.monotonic():
+                    self._evaluate_one(study)
+
+    def _evaluate_one(self, study: str, *, told_stable: bool = False) -> None:
+        """A study that cannot be evaluated now stays due in the ledger and is postponed, so that it holds up no other."""
+        try:
+            self._evaluator.evaluate(study, told_stable=told_stable)
+            self._postponed.pop(study, None)
+        except Stopping:
+            raise
+        except VigilError as error:
+            self._postponed[study] = time.monotonic() + RETRY_AFTER_S
+            self._metrics.error("evaluate", error.category.value)
+            self._log.error("evaluate-waits", study=study, category=error.category.value)
+        except Exception as error:  # noqa: BLE001 - the edge of a study: one that breaks us must not stop the others
+            self._postponed[study] = time.monotonic() + BROKEN_RETRY_AFTER_S
+            self._metrics.error("evaluate", Category.INTERNAL.value)
+            self._log.error("evaluate-broke", study=study, exception=error)
+
+    def _reconcile(self) -> None:
+        if self._stop.wait(max(0.0, self._settle_s - (time.monotonic() - self._started))):
+            return
+        self._reconciler.find_lost_studies()
+        self._reconciler.promise_again()
+        self._stop.wait(self._interval_s)
