@@ -4,6 +4,9 @@
 The file ``answer`` in the folder is read again at every message, so that the RIS can change its mind.
 """
 
+# python-hl7 has no type annotations.
+# mypy: disable-error-code="no-untyped-call"
+
 from __future__ import annotations
 
 import argparse

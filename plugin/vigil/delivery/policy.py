@@ -40,8 +40,8 @@ class Decision:
 
 @dataclass(frozen=True)
 class Case:
-    """What policy looks at. ``override``: the name under which the site let this research model alert, None or empty
-    where it did not. Times carry their zone. ``study_started``: None where the images do not say.
+    """What policy looks at. ``override``: the name of who allowed this research model to alert at this site, None or
+    empty where nobody did. Times carry their zone. ``study_started``: None where the images do not say.
     ``alerted_before``: an alert on this study by this model was sent to this destination, so that silence now would
     leave a wrong word standing.
     """
@@ -107,7 +107,7 @@ class Policy:
             hours = self.max_study_age.total_seconds() / 3600
             return _too_old(f"the study is older than MaxStudyAgeHours ({hours:g})")
         allowed = f"live, and the destination asks for answers of kind '{case.answer.kind}'"
-        return Decision(True, f"{allowed}; research model, override '{case.override}'" if research else allowed)
+        return Decision(True, f"{allowed}; research model, allowed by {case.override}" if research else allowed)
 
     def urgency(self, case: Case) -> Urgency:
         """STAT for ACR category 1, ASAP for category 2; a research model without override is never urgent."""

@@ -29,7 +29,7 @@ class Alert:
 
     ``patient_study``: header of the analysis's reference image, for patient, order and study. ``created_at`` (with its
     zone) becomes MSH-7. ``report_uid``: SOP Instance UID of the SR, None where none was made. ``override``: the name
-    under which the site lets a research model alert. ``cause``: why a result is corrected or withdrawn, for people.
+    of who allowed a research model to alert at this site. ``cause``: why a result is corrected or withdrawn, for people.
     """
 
     analysis: Analysis

@@ -43,6 +43,26 @@ def fit(text: str, limit: int) -> str:
     return "".join(kept) + "…"
 
 
+def wrapped(text: str, limit: int) -> list[str]:
+    """The text as lines whose escaped form has at most ``limit`` characters, broken between words where it can be."""
+    lines: list[str] = []
+    for line in readable(text).split("\n"):
+        current = ""
+        for word in line.split():
+            longer = f"{current} {word}" if current else word
+            if len(escape(longer)) > limit and current:
+                lines.append(current)
+                longer = word
+            while len(escape(longer)) > limit:
+                piece = fit(longer, limit).removesuffix("…")
+                lines.append(piece)
+                longer = longer[len(piece) :]
+            current = longer
+        if current:
+            lines.append(current)
+    return lines
+
+
 def encode(message: str, codec: str) -> tuple[bytes, int]:
     """The message in the receiver's character set, and how many characters it lacks.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from vigil.delivery.hl7.alert import Alert, AlertKind
-from vigil.delivery.hl7.escape import escape, fit
+from vigil.delivery.hl7.escape import escape, fit, wrapped
 from vigil.delivery.hl7.profile import Hl7Profile, StudyUidAs, Version
-from vigil.delivery.hl7.segment import coded, components, segment, timestamp
+from vigil.delivery.hl7.segment import TEXT_LIMIT, coded, components, segment, timestamp
 from vigil.delivery.hl7.subject import Subject
-from vigil.delivery.hl7.wording import narrative, remarks
+from vigil.delivery.hl7.wording import Slot, narrative, remarks
 from vigil.domain import codes
 from vigil.domain.answer import AnswerKind, Criterion, Measurement
 from vigil.domain.concepts import Code
@@ -24,19 +24,20 @@ _ANSWERS = {
     AnswerKind.FAILED: codes.FAILED,
 }
 _EQUIPMENT_LIMIT = 22
-_TEXT_LIMIT = 4000
-"""The standard lets TX have 65536 characters; receivers' screens and columns have fewer."""
 _POINTER_LIMIT = 200
 
 
 def observations(alert: Alert, profile: Hl7Profile, subject: Subject, warnings: list[str]) -> list[str]:
-    """Every OBX with its notes, numbered. Values share one OBX-4, so that a receiver sees what belongs together."""
+    """Every OBX with its notes, numbered. Values share one OBX-4, so that a receiver sees what belongs together.
+
+    A message that takes back names the same observations with status D or W and no value. A correction deletes, with
+    status D, what the message before may have said and this one does not: else a category 1 would stay standing.
+    """
     writer = _Writer(alert, profile, subject, warnings)
     writer.study()
     writer.answer()
-    if not alert.retracts and alert.answer.kind.analysed:
-        writer.values()
-        writer.category()
+    writer.values()
+    writer.category()
     writer.text()
     writer.link()
     return writer.lines
@@ -55,8 +56,6 @@ class _Writer:
     def study(self) -> None:
         uid = self._alert.analysis.study_instance_uid
         kind = self._profile.study_uid
-        if kind is StudyUidAs.NONE:
-            return
         value = {
             StudyUidAs.ST: components(uid),
             StudyUidAs.HD: components("", uid, "ISO"),
@@ -66,48 +65,61 @@ class _Writer:
 
     def answer(self) -> None:
         """One of the five answers, coded. A disease's code appears only where the model claims just that disease."""
-        alert, kind = self._alert, self._alert.answer.kind
+        kind, kind_of_value = self._alert.answer.kind, self._profile.coded
+        concept = self._alert.manifest.finding.concept.code()
+        claims = kind is AnswerKind.POSITIVE and not concept.scheme.startswith("99")
         if not kind.analysed:
-            self._computed(self._profile.coded, codes.ANALYSIS_STATUS, coded(_ANSWERS[kind]))
-            return
-        concept = alert.manifest.finding.concept.code()
-        flag = "" if alert.retracts else _flag(alert)
-        if kind is AnswerKind.POSITIVE and not concept.scheme.startswith("99"):
-            self._computed(self._profile.coded, DIAGNOSTIC_FINDING, coded(concept), flag=flag)
+            self._computed(kind_of_value, codes.ANALYSIS_STATUS, coded(_ANSWERS[kind]))
+        elif claims:
+            self._computed(kind_of_value, DIAGNOSTIC_FINDING, coded(concept))
         else:
-            self._computed(self._profile.coded, concept, coded(_ANSWERS[kind]), flag=flag)
+            self._computed(kind_of_value, concept, coded(_ANSWERS[kind]))
+        if kind.analysed:
+            self._erase(codes.ANALYSIS_STATUS, kind_of_value)
+        if not kind.analysed or claims:
+            self._erase(concept, kind_of_value)
+        if not claims and not concept.scheme.startswith("99"):
+            self._erase(DIAGNOSTIC_FINDING, kind_of_value)
 
     def values(self) -> None:
         answer = self._alert.answer
         if not self._alert.tells_numbers:
             return
-        if answer.measured is not None:
+        if answer.measured is None:
+            self._erase(self._alert.manifest.finding.measurement.code(), "NM")
+        else:
             self._value(answer.measured, answer.criterion)
         several = len(answer.findings) > 1
-        for number, finding in enumerate(answer.findings, 1):
+        for position, finding in enumerate(answer.findings, 1):
             for measurement in finding.measurements:
                 if several or answer.measured is None or measurement.concept != answer.measured.concept:
-                    self._value(measurement, None, f"1.{number}" if several else "1")
+                    self._value(measurement, None, str(position + 1) if several else "1")
 
     def category(self) -> None:
         category = self._alert.acr_category
-        if category is not None:
-            value = coded(codes.ACR_CATEGORIES[category])
-            self._add(self._profile.coded, codes.ACR_CATEGORY, value, group="1", flag=_flag(self._alert))
+        if category is None:
+            self._erase(codes.ACR_CATEGORY, self._profile.coded)
+            return
+        value = coded(codes.ACR_CATEGORIES[category])
+        self._add(self._profile.coded, codes.ACR_CATEGORY, value, group="1", flag=_flag(self._alert))
 
     def text(self) -> None:
-        """The words, for the many receivers that show nothing else, and the notes below them."""
-        whole = narrative(self._alert, self._subject, self._profile)
-        shown = fit(whole, _TEXT_LIMIT)
-        if shown != whole:
-            self._warnings.append(f"OBX-5: the text was cut to {_TEXT_LIMIT} characters")
-        status = self._profile.result_status if self._alert.retracts else self._status
-        flag = "" if self._alert.retracts else _flag(self._alert)
-        self._add("TX", FINDINGS_TEXT, escape(shown), group="1", flag=flag, status=status)
-        self.lines += [
-            segment("NTE", {1: str(number), 3: escape(fit(note, _TEXT_LIMIT))})
-            for number, note in enumerate(remarks(self._alert), 1)
-        ]
+        """The words, for the many receivers that show nothing else: a line an OBX, as reports are sent, because many
+        receivers do not know ``\\.br\\`` and cut what is long. The notes follow the last line."""
+        alert = self._alert
+        status = self._profile.result_status if alert.retracts else self._status
+        said = narrative(alert, self._subject, self._profile)
+        replaces = alert.retracts or alert.kind is AlertKind.CORRECTION
+        for slot in Slot:
+            lines = wrapped(said.get(slot, ""), TEXT_LIMIT)
+            flag = _flag(alert) if slot in (Slot.HEADLINE, Slot.ACTION) else ""
+            for position, line in enumerate(lines, 1):
+                self._add("TX", FINDINGS_TEXT, escape(line), group=_place(slot, position), flag=flag, status=status)
+            if replaces and slot in (Slot.HEADLINE, Slot.ACTION) and len(lines) < 2:
+                # a receiver that replaces line by line must not keep half of the old text
+                self._add("TX", FINDINGS_TEXT, "", group=_place(slot, len(lines) + 1), status="D")
+        notes = [line for note in remarks(self._alert) for line in wrapped(note, TEXT_LIMIT)]
+        self.lines += [segment("NTE", {1: str(position), 3: escape(line)}) for position, line in enumerate(notes, 1)]
 
     def link(self) -> None:
         template, report = self._profile.link, self._alert.report_uid
@@ -122,22 +134,25 @@ class _Writer:
     def _value(self, measurement: Measurement, criterion: Criterion | None, group: str = "1") -> None:
         limit = f"<{number(criterion.threshold)}" if criterion is not None else ""
         value = number(measurement.value, criterion.threshold if criterion is not None else None)
-        flag = _flag(self._alert)
-        unit = coded(measurement.unit)
-        self._computed("NM", measurement.concept, value, unit=unit, limit=limit, flag=flag, group=group)
+        self._computed("NM", measurement.concept, value, unit=coded(measurement.unit), limit=limit, group=group)
 
     def _computed(
-        self, kind: str, concept: Code, value: str, *, unit: str = "", limit: str = "", flag: str = "", group: str = "1"
+        self, kind: str, concept: Code, value: str, *, unit: str = "", limit: str = "", group: str = "1"
     ) -> None:
         """An OBX that the model itself computed: with method, equipment, and when image and analysis were made."""
         manifest = self._alert.manifest
         method = Code(f"{manifest.id}-{manifest.version}", "99VIGIL", f"{manifest.name} {manifest.version}")
         started = self._subject.started
         self._add(
-            kind, concept, value, group=group, unit=unit, limit=limit, flag=flag,
+            kind, concept, value, group=group, unit=unit, limit=limit, flag=_flag(self._alert),
             observed=timestamp(started) if started else "", method=coded(method), equipment=self._equipment(),
             analysed=timestamp(self._alert.analysis.created_at),
         )
+
+    def _erase(self, concept: Code, kind: str) -> None:
+        """In a correction only: this observation, if it was sent before, no longer stands."""
+        if self._alert.kind is AlertKind.CORRECTION:
+            self._add(kind, concept, "", group="1", status="D")
 
     def _equipment(self) -> str:
         manifest = self._alert.manifest
@@ -154,14 +169,24 @@ class _Writer:
         self, kind: str, concept: Code, value: str, *, group: str = "", unit: str = "", limit: str = "",
         flag: str = "", status: str = "", observed: str = "", method: str = "", equipment: str = "", analysed: str = "",
     ) -> None:
+        if self._alert.retracts and concept not in (STUDY, FINDINGS_TEXT):
+            value = unit = limit = ""  # a receiver that overlooks the status must not show the number again
         self._count += 1
         modern = self._profile.version is Version.V251
+        if not group and self._profile.version is Version.V231:
+            group = "1"  # required there
         fields = {
             1: str(self._count), 2: kind, 3: coded(concept), 4: group, 5: value, 6: unit, 7: limit, 8: flag,
             11: status or self._status, 14: observed, 17: method, 18: equipment if modern else "",
             19: analysed if modern else "",
         }
         self.lines.append(segment("OBX", fields))
+
+
+def _place(slot: Slot, position: int) -> str:
+    """OBX-4 of a line of text. Observations of one identifier differ in it, or each would replace the one before."""
+    place = "1" if slot is Slot.HEADLINE else f"1.{slot.value}"
+    return place if position == 1 else f"{place}.{position}" if slot is not Slot.HEADLINE else f"1.1.{position}"
 
 
 def number(value: float, threshold: float | None = None) -> str:
@@ -185,6 +210,6 @@ def _status(alert: Alert, profile: Hl7Profile) -> str:
 def _flag(alert: Alert) -> str:
     """OBX-8 (table 0078): AA very abnormal for category 1, A for other positives. Never N: a negative of a model is not
     a normal study."""
-    if alert.answer.kind is not AnswerKind.POSITIVE:
+    if alert.retracts or alert.answer.kind is not AnswerKind.POSITIVE:
         return ""
     return "AA" if alert.acr_category == 1 else "A"

@@ -25,7 +25,6 @@ class StudyUidAs(StrEnum):
     ST = "ST"
     HD = "HD"
     RP = "RP"
-    NONE = "none"
 
 
 @dataclass(frozen=True)
@@ -58,9 +57,9 @@ class Hl7Profile:
             raise DestinationInvalid(
                 f"HL7 character_set '{self.character_set}' is not one of {', '.join(CODECS)} (HL7 table 0211)"
             )
-        if self.result_status not in {"R", "P", "F"}:
+        if self.result_status not in {"R", "P"}:
             raise DestinationInvalid(
-                f"HL7 result_status '{self.result_status}' is not R (unverified), P or F (HL7 table 0123)"
+                f"HL7 result_status '{self.result_status}' is not R (unverified) or P (preliminary); never final"
             )
         if self.processing_id not in {"P", "T", "D"}:
             raise DestinationInvalid(

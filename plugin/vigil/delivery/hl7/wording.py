@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import IntEnum
 
 from vigil.delivery.hl7.alert import Alert, AlertKind
 from vigil.delivery.hl7.profile import Hl7Profile
@@ -30,26 +31,38 @@ _ACTIONS = {
 }
 
 
-def narrative(alert: Alert, subject: Subject, profile: Hl7Profile) -> str:
-    """The text of the message, one thought a line; the first line alone says what happened."""
-    lines = [_headline(alert)]
+class Slot(IntEnum):
+    """What a line of the text is about. A correction's line takes the place of the same line of the message before."""
+
+    HEADLINE = 1
+    CAUSE = 2
+    ACTION = 3
+    STUDY = 4
+    MODEL = 5
+    DISCLAIMER = 6
+
+
+def narrative(alert: Alert, subject: Subject, profile: Hl7Profile) -> dict[Slot, str]:
+    """The text of the message, one thought a line; the headline alone says what happened."""
+    lines = {Slot.HEADLINE: _headline(alert)}
     if alert.kind in (AlertKind.CORRECTION, AlertKind.WITHDRAWAL, AlertKind.WRONG_PATIENT) and alert.cause:
-        lines.append(f"Why: {_sentence(alert.cause)}")
-    if not alert.retracts:
-        if not alert.answer.kind.analysed:
-            lines.append("This says nothing about the images: read the study as if there were no AI.")
-        action = _ACTIONS.get(alert.acr_category or 0)
-        if action is not None and (not alert.research or alert.override):
-            lines.append(action)
-    lines += [_study(alert, subject, profile), _model(alert, profile), DISCLAIMER]
-    return "\n".join(lines)
+        lines[Slot.CAUSE] = f"Why: {_sentence(alert.cause)}"
+    action = _ACTIONS.get(alert.acr_category or 0)
+    if not alert.retracts and not alert.answer.kind.analysed:
+        lines[Slot.ACTION] = "This says nothing about the images: read the study as if there were no AI."
+    elif not alert.retracts and action is not None and (not alert.research or alert.override):
+        lines[Slot.ACTION] = action
+    lines[Slot.STUDY] = _study(subject, profile)
+    lines[Slot.MODEL] = _model(alert, profile)
+    lines[Slot.DISCLAIMER] = DISCLAIMER
+    return lines
 
 
 def remarks(alert: Alert) -> list[str]:
     """The notes of the message: that nobody has read it, research, and what limits this answer."""
     notes = [DISCLAIMER]
     if alert.research:
-        name = f" Alerts allowed by this site under '{alert.override}'." if alert.override else ""
+        name = f" Alerting at this site was allowed by {_sentence(alert.override)}" if alert.override else ""
         notes.append(RESEARCH + name)
     if not alert.retracts and alert.tells_numbers:
         notes += alert.answer.notes
@@ -85,7 +98,7 @@ def _said(alert: Alert) -> str:
     return sentence
 
 
-def _study(alert: Alert, subject: Subject, profile: Hl7Profile) -> str:
+def _study(subject: Subject, profile: Hl7Profile) -> str:
     parts = [subject.description or "description not given"]
     if subject.started is not None:
         parts.append(moment_text(subject.started, profile))
