@@ -77,7 +77,9 @@ def read_meta(dicom: bytes) -> FileMeta:
     if dicom[128:132] != b"DICM":
         raise UnreadableInstance("not a DICOM file: 'DICM' is missing at byte 128")
     offset, values = PREAMBLE, dict[int, bytes]()
-    while len(dicom) - offset >= 8 and dicom[offset:offset + 2] == b"\x02\x00":
+    while dicom[offset:offset + 2] == b"\x02\x00":
+        if len(dicom) - offset < 8:
+            raise TruncatedInstance("the file ends within its file meta information")
         element, = struct.unpack_from("<H", dicom, offset + 2)
         vr = dicom[offset + 4:offset + 6]
         if vr in _LONG_VRS and len(dicom) - offset >= 12:

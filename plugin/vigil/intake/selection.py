@@ -77,8 +77,8 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Selection:
-    """``candidates``: best first. ``rejected``: why a series gave no candidate, by Series Instance UID. ``sizes``: images
-    of every series."""
+    """``candidates``: best first. ``rejected``: why a series, or the larger part of it, gave no candidate, by Series
+    Instance UID. ``sizes``: how many images each rejection concerns."""
 
     candidates: tuple[Candidate, ...]
     rejected: dict[str, Reason]
@@ -101,17 +101,13 @@ def select(
     """``images``: those of the model's modality."""
     candidates: list[Candidate] = []
     rejected: dict[str, Reason] = {}
-    grouped = by_series(images)
-    for uid, series in grouped.items():
-        found = _of_series(series, scope, wanted, decodable)
-        if isinstance(found, Reason):
-            rejected[uid] = found
-        else:
-            candidates.extend(found)
-    return Selection(
-        tuple(sorted(candidates, key=lambda candidate: candidate.rank)), rejected,
-        {uid: len(series) for uid, series in grouped.items()},
-    )
+    sizes: dict[str, int] = {}
+    for uid, series in by_series(images).items():
+        found, failed = _of_series(series, scope, wanted, decodable)
+        candidates.extend(found)
+        if failed is not None:
+            rejected[uid], sizes[uid] = failed
+    return Selection(tuple(sorted(candidates, key=lambda candidate: candidate.rank)), rejected, sizes)
 
 
 def by_series(images: Iterable[ImageHeader]) -> dict[str, tuple[ImageHeader, ...]]:
@@ -123,32 +119,39 @@ def by_series(images: Iterable[ImageHeader]) -> dict[str, tuple[ImageHeader, ...
 
 def _of_series(
     series: Sequence[ImageHeader], scope: Scope, wanted: SeriesInput, decodable: frozenset[str]
-) -> list[Candidate] | Reason:
+) -> tuple[list[Candidate], tuple[Reason, int] | None]:
+    """The candidates of one series, and why (with how many images) the largest part that gave none did not."""
+    excluded = {value.upper() for value in wanted.excluded_image_types}
+    images = [image for image in series if excluded.isdisjoint(image.image_type)]
+    barred = _not_meant(series, images, scope, wanted) or _unusable(images, decodable)
+    if barred is not None:
+        return [], (barred, len(series))
+    candidates: list[Candidate] = []
+    failures: list[tuple[Reason, int]] = []
+    for built in split_stacks(images, wanted.spacing_tolerance):
+        result = _usable(built, scope, wanted)
+        if isinstance(result, Reason):
+            failures.append((result, len(built.images)))
+        else:
+            candidates.append(Candidate(result, judge(result, images, series, wanted)))
+    return candidates, max(failures, key=lambda failure: failure[1], default=None)
+
+
+def _not_meant(
+    series: Sequence[ImageHeader], images: Sequence[ImageHeader], scope: Scope, wanted: SeriesInput
+) -> Reason | None:
+    """Why a series is not of the kind that the model takes. ``images``: its images without the excluded types."""
     found = region(series, scope.body_part)
     if found is not Region.ACCEPTED:
         return region_reason(found, series, scope.body_part)
     for word in wanted.excluded_words:
         if any(has_word(image.series_description, word) for image in series):
             return Reason(Category.NO_SUITABLE_SERIES, f"the series description says '{word}', which this model excludes")
-    excluded = {value.upper() for value in wanted.excluded_image_types}
-    images = [image for image in series if excluded.isdisjoint(image.image_type)]
     if not images:
-        types = sorted({value.lower() for image in series for value in image.image_type} & {e.lower() for e in excluded})
+        excluded = {value.upper() for value in wanted.excluded_image_types}
+        types = sorted({value.lower() for image in series for value in image.image_type if value in excluded})
         return Reason(Category.NO_SUITABLE_SERIES, f"holds only {' and '.join(types)} images")
-    unusable = _unusable(images, decodable)
-    if unusable is not None:
-        return unusable
-    stacks: list[SliceStack] = []
-    failures: list[tuple[int, Reason]] = []
-    for built in split_stacks(images, wanted.spacing_tolerance):
-        result = _usable(built, scope, wanted)
-        if isinstance(result, Reason):
-            failures.append((len(built.images), result))
-        else:
-            stacks.append(result)
-    if not stacks:
-        return max(failures, key=lambda failure: failure[0])[1]
-    return [Candidate(stack, judge(stack, images, series, wanted)) for stack in stacks]
+    return None
 
 
 def _unusable(images: Sequence[ImageHeader], decodable: frozenset[str]) -> Reason | None:
