@@ -1,0 +1,57 @@
+"""What both gateways must do, as one list of questions with their answers. Runs inside Orthanc too, so it needs no pytest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+from vigil.domain.gateway import Gateway, GatewayError
+
+
+def ask(gateway: Gateway, image: bytes, second: bytes) -> dict[str, object]:
+    """Asks everything of an empty Orthanc, ``image`` and ``second`` being two DICOM files of one study. The answers hold no
+    times and no ids that differ from one Orthanc to another."""
+    system = gateway.system()
+    before = gateway.last_change()
+    first = gateway.store(image)
+    again = gateway.store(image)
+    other = gateway.store(second)
+    study = gateway.study(first.orthanc_study_id)
+    assert study is not None
+    page = gateway.changes(before, 1)
+    whole = gateway.changes(before, 1000)
+    instances = gateway.instances(first.orthanc_study_id)
+    found = gateway.dicom(first.orthanc_id)
+    return {
+        "system": (bool(system.name), system.version.count("."), system.dicom_aet),
+        "stored": (first.status.value, again.status.value, other.status.value),
+        "same id again": first.orthanc_id == again.orthanc_id,
+        "one study": first.orthanc_study_id == other.orthanc_study_id,
+        "orthanc id": first.orthanc_id,
+        "study uid": study.study_instance_uid,
+        "last update has a zone": study.last_update.tzinfo is not None,
+        "patient": study.patient_orthanc_id,
+        "study of an instance": gateway.study_of(other.orthanc_id) == study.orthanc_id,
+        "studies with the uid": gateway.studies_with_uid(study.study_instance_uid) == [study.orthanc_id],
+        "studies with an unknown uid": gateway.studies_with_uid("1.2.3.4.5"),
+        "instances": sorted(item.sop_instance_uid for item in instances),
+        "instances by id": {first.orthanc_id, other.orthanc_id} == {item.orthanc_id for item in instances},
+        "file is as stored": None if found is None else hashlib.sha256(found).hexdigest(),
+        "a page": (len(page.changes), page.done),
+        "new instances": sum(1 for change in whole.changes if change.kind == "NewInstance"),
+        "pages join": gateway.changes(page.last_sequence, 1000).changes == whole.changes[1:],
+        "nothing after the last": len(gateway.changes(gateway.last_change(), 10).changes),
+        "unknown study": gateway.study("00000000-00000000-00000000-00000000-00000000"),
+        "unknown instance": gateway.dicom("00000000-00000000-00000000-00000000-00000000"),
+        "study of an unknown instance": gateway.study_of("00000000-00000000-00000000-00000000-00000000"),
+        "instances of an unknown study": gateway.instances("00000000-00000000-00000000-00000000-00000000"),
+        "no dicom": _error(lambda: gateway.store(b"this is no DICOM file")),
+    }
+
+
+def _error(call: Callable[[], object]) -> str:
+    try:
+        call()
+    except GatewayError as error:
+        return error.category.value
+    return "nothing was raised"
