@@ -33,6 +33,8 @@ def _fault(detail: ErrorDetails, model: type[BaseModel], prefix: str) -> Fault:
     place = [part for part in detail["loc"] if part != "[key]"]
     path = ".".join([prefix, *map(str, place)]) if prefix else ".".join(map(str, place))
     kind = detail["type"]
+    if kind == "json_invalid":
+        return Fault(path or "the configuration", "holds text that is no Unicode")
     if kind == "extra_forbidden":
         return Fault(path, _unknown(str(place[-1]), _section_at(model, place[:-1])))
     allowed = _allowed(model, place)

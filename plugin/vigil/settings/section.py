@@ -187,7 +187,7 @@ class ReconcileSettings(Section):
 class VigilSection(Section):
     """Everything under "Vigil". ``site_packages`` is read by the door, before anything can be imported."""
 
-    schema_version: Literal[1] = Field(description="1, the version of these settings that this Vigil reads")
+    schema_version: int = Field(ge=1, le=1, description="1, the version of these settings that this Vigil reads")
     enabled: bool = Field(default=True, description="true or false")
     state_directory: AbsolutePath = Field(
         description="an absolute path: a folder of Vigil's own that outlives the container")
