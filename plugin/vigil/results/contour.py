@@ -1,0 +1,100 @@
+"""The outline of a mask: as polygons for a report, and as a one-pixel band for an overlay."""
+
+from __future__ import annotations
+
+import numpy as np
+import SimpleITK
+from numpy.typing import NDArray
+
+Mask = NDArray[np.bool_]
+Polygon = NDArray[np.float64]
+
+
+def outlines(mask: Mask) -> list[Polygon]:
+    """The outer and inner boundaries of a plane mask, largest first.
+
+    Each is closed (first point again at the end), [point, (column, row)], in DICOM's image coordinates: the corner of
+    the first pixel is (0, 0), its centre (0.5, 0.5) (PS3.3 C.18.6.1.2). The points are the middles of the pixel edges
+    between inside and outside, so the outline never leaves the image.
+    """
+    following = _edges(mask)
+    polygons = []
+    while following:
+        start = min(following)
+        corners = [start]
+        step = following[start].pop()
+        while True:
+            if not following[corners[-1]]:
+                del following[corners[-1]]
+            corners.append(step)
+            if step == start:
+                break
+            step = _turn(corners[-2], step, following[step])
+        closed = np.array(corners, dtype=float)
+        middles = (closed[:-1] + closed[1:]) / 2
+        polygons.append(np.vstack([middles, middles[:1]]))
+    return sorted(polygons, key=lambda polygon: -abs(signed_area(polygon)))
+
+
+def outline_of_largest(mask: Mask) -> Polygon | None:
+    """The outer boundary of the largest connected part of a plane mask, None of an empty one."""
+    plane = SimpleITK.GetImageFromArray(mask.astype(np.uint8))
+    parts = SimpleITK.ConnectedComponent(plane)  # type: ignore[no-untyped-call]
+    labels = SimpleITK.GetArrayViewFromImage(parts)
+    if not labels.any():
+        return None
+    largest = int(np.bincount(labels.ravel())[1:].argmax()) + 1
+    return outlines(np.asarray(labels == largest))[0]
+
+
+def signed_area(polygon: Polygon) -> float:
+    """Area in pixels, positive where the outline runs clockwise on the screen."""
+    x, y = polygon[:-1].T
+    following_x, following_y = polygon[1:].T
+    return float((x * following_y - following_x * y).sum() / 2)
+
+
+def rings(mask: Mask, width: int) -> tuple[Mask, Mask]:
+    """The contour just outside a plane mask, ``width`` pixels wide, and the dark line around it. The anatomy inside
+    stays as it is."""
+    outer = grown(mask, width)
+    return outer & ~mask, grown(outer, 1) & ~outer
+
+
+def grown(mask: Mask, by: int) -> Mask:
+    """Grown by ``by`` pixels to all eight sides."""
+    for _ in range(by):
+        padded = np.pad(mask, 1)
+        rows = padded[:-2] | padded[1:-1] | padded[2:]
+        mask = rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]
+    return mask
+
+
+Corner = tuple[int, int]
+
+
+def _edges(mask: Mask) -> dict[Corner, list[Corner]]:
+    """Directed pixel edges between inside and outside, with the inside on the right hand, by the corner they leave."""
+    padded = np.pad(mask, 1)
+    inside = padded[1:-1, 1:-1]
+    following: dict[Corner, list[Corner]] = {}
+
+    def add(at: NDArray[np.int64], start: Corner, end: Corner) -> None:
+        for row, column in at.tolist():
+            leaving = (column + start[0], row + start[1])
+            following.setdefault(leaving, []).append((column + end[0], row + end[1]))
+
+    add(np.argwhere(inside & ~padded[:-2, 1:-1]), (0, 0), (1, 0))
+    add(np.argwhere(inside & ~padded[1:-1, 2:]), (1, 0), (1, 1))
+    add(np.argwhere(inside & ~padded[2:, 1:-1]), (1, 1), (0, 1))
+    add(np.argwhere(inside & ~padded[1:-1, :-2]), (0, 1), (0, 0))
+    return following
+
+
+def _turn(before: Corner, at: Corner, choices: list[Corner]) -> Corner:
+    """The next corner. Where two pixels touch at a corner only, the outline turns right and stays with its own pixel."""
+    if len(choices) == 1:
+        return choices.pop()
+    right = (at[0] - (at[1] - before[1]), at[1] + (at[0] - before[0]))
+    choices.remove(right)
+    return right

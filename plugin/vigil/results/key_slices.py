@@ -1,0 +1,84 @@
+"""Which slices are shown, and from which source image each comes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vigil.domain.answer import AnswerKind, Finding
+from vigil.domain.manifest import PermittedOutput
+from vigil.results.request import ResultRequest
+
+NEIGHBOURS = 2
+"""Slices shown on either side of a finding: where it ends can be seen."""
+MOST_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class LocatedFinding:
+    """A finding with its place, if there is one to show. ``number`` counts from 1."""
+
+    number: int
+    finding: Finding
+    key_slice: int | None
+
+
+def located(request: ResultRequest) -> tuple[LocatedFinding, ...]:
+    """Every finding with its key slice: the first of its own that bears its mask, otherwise the slice where the mask is
+    largest; None without a mask, without source slices, of
+    an answer that is not positive, or where the clearance permits no location."""
+    return tuple(
+        LocatedFinding(number, finding, _key_slice(request, finding))
+        for number, finding in enumerate(request.answer.findings, start=1)
+    )
+
+
+def shown_slices(request: ResultRequest) -> tuple[int, ...]:
+    """Indices of the slices of the key slice series, ascending: those with a finding and their neighbours; of more than
+    :data:`MOST_SHOWN`, those nearest to the key slices."""
+    if not request.shows_contours:
+        return ()
+    keys = [item.key_slice for item in located(request) if item.key_slice is not None]
+    bearing: set[int] = set()
+    for finding in request.answer.findings:
+        mask = request.mask_of(finding)
+        if mask is not None:
+            bearing.update(np.flatnonzero(mask.any(axis=(1, 2))).tolist())
+    last = len(request.sources) - 1
+    wanted = {
+        neighbour
+        for index in bearing
+        for neighbour in range(max(0, index - NEIGHBOURS), min(last, index + NEIGHBOURS) + 1)
+    }
+    if not keys:
+        return ()
+    nearest = sorted(wanted, key=lambda index: (min(abs(index - key) for key in keys), index))
+    return tuple(sorted(nearest[:MOST_SHOWN]))
+
+
+def pictured_slice(request: ResultRequest) -> int | None:
+    """The slice that the summary shows: that of the first finding, otherwise the most telling that the answer names,
+    otherwise the middle one."""
+    if request.voxels is None or not request.answer.kind.analysed:
+        return None
+    if request.permits(PermittedOutput.LOCATION):
+        for item in located(request):
+            if item.key_slice is not None:
+                return item.key_slice
+        for finding in request.answer.findings:
+            for index in finding.key_slices:
+                if 0 <= index < len(request.sources):
+                    return index
+    return len(request.sources) // 2
+
+
+def _key_slice(request: ResultRequest, finding: Finding) -> int | None:
+    mask = request.mask_of(finding)
+    located = request.answer.kind is AnswerKind.POSITIVE and request.permits(PermittedOutput.LOCATION)
+    if mask is None or not request.sources or not located:
+        return None
+    for index in finding.key_slices:
+        if 0 <= index < mask.shape[0] and bool(mask[index].any()):
+            return index
+    return int(mask.sum(axis=(1, 2)).argmax())

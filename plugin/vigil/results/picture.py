@@ -1,0 +1,136 @@
+"""Slices as pictures: grey values through the source's window, and the square picture of the summary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from pydicom import Dataset
+
+from vigil.results.contour import Mask, outlines
+
+CONTOUR_COLOURS = ((255, 222, 50), (90, 220, 255), (255, 130, 230))
+"""By number of the finding: yellow, cyan, magenta. Never red against green."""
+OUTLINE_COLOUR = (10, 10, 10)
+
+HEAD_WINDOW = (40.0, 80.0)
+OVERSAMPLING = 3
+
+
+@dataclass(frozen=True)
+class Window:
+    """Centre and width, in the unit of the voxels."""
+
+    centre: float
+    width: float
+
+    def words(self) -> str:
+        return f"window {self.centre:g}/{self.width:g}"
+
+
+def window_of(source: Dataset, plane: NDArray[np.float32]) -> Window:
+    """The source's first window; without one a head window for CT, and the middle 98 % of the values otherwise."""
+    centre, width = _first(source.get("WindowCenter")), _first(source.get("WindowWidth"))
+    if centre is not None and width is not None and width >= 1:
+        return Window(centre, width)
+    if source.get("Modality") == "CT":
+        return Window(*HEAD_WINDOW)
+    low, high = (float(value) for value in np.percentile(plane, (1, 99)))
+    return Window((low + high) / 2, max(high - low, 1.0))
+
+
+def grey(plane: NDArray[np.float32], window: Window) -> NDArray[np.uint8]:
+    """8-bit grey values (linear, PS3.3 C.11.2.1.2.1, within half a grey value)."""
+    scaled = (plane - (window.centre - window.width / 2)) * (255.0 / window.width)
+    return np.asarray(np.clip(np.rint(scaled), 0, 255), dtype=np.uint8)
+
+
+def square_picture(
+    plane: NDArray[np.float32], window: Window, spacing_mm: tuple[float, float], side: int,
+    masks: Sequence[tuple[int, Mask]],
+) -> Image.Image:
+    """A plane as a square RGB picture of ``side`` pixels, its proportions those of the patient, air cut away.
+
+    ``spacing_mm``: row and column spacing. ``masks``: finding number and plane mask, drawn as contours.
+    """
+    top, bottom, left, right = _field(grey(plane, window), spacing_mm)
+    height_mm, width_mm = (bottom - top) * spacing_mm[0], (right - left) * spacing_mm[1]
+    scale = side / max(height_mm, width_mm)
+    size = (max(1, round(width_mm * scale)), max(1, round(height_mm * scale)))
+    values = Image.fromarray(np.ascontiguousarray(plane, dtype=np.float32))
+    resized = np.asarray(values.resize(size, Image.Resampling.BICUBIC, box=(left, top, right, bottom)))
+    picture = Image.new("RGB", (side, side))
+    corner = ((side - size[0]) // 2, (side - size[1]) // 2)
+    picture.paste(Image.fromarray(grey(resized, window)).convert("RGB"), corner)
+    if not masks:
+        return picture
+    large = picture.resize((side * OVERSAMPLING, side * OVERSAMPLING), Image.Resampling.BICUBIC)
+    draw = ImageDraw.Draw(large)
+    column_scale, row_scale = size[0] / (right - left), size[1] / (bottom - top)
+    for width, dark in ((5, True), (2.2, False)):
+        for number, mask in masks:
+            colour = OUTLINE_COLOUR if dark else colour_of(number)
+            for outline in outlines(mask):
+                points = [
+                    (
+                        ((x - left) * column_scale + corner[0]) * OVERSAMPLING,
+                        ((y - top) * row_scale + corner[1]) * OVERSAMPLING,
+                    )
+                    for x, y in outline.tolist()
+                ]
+                draw.line(points, fill=colour, width=round(width * OVERSAMPLING), joint="curve")
+    return large.resize((side, side), Image.Resampling.LANCZOS)
+
+
+def colour_of(number: int) -> tuple[int, int, int]:
+    return CONTOUR_COLOURS[(number - 1) % len(CONTOUR_COLOURS)]
+
+
+def edge_letters(orientation: Sequence[float]) -> tuple[str, str, str, str]:
+    """Patient directions at the left, right, top and bottom edge of an image (PS3.3 C.7.6.1.1.1), of at most two letters;
+    empty where the orientation is unknown."""
+    if len(orientation) != 6:
+        return ("", "", "", "")
+    row, column = [float(value) for value in orientation[:3]], [float(value) for value in orientation[3:]]
+    return (
+        _letters([-value for value in row]), _letters(row), _letters([-value for value in column]), _letters(column),
+    )  # fmt: skip
+
+
+def _letters(direction: Sequence[float]) -> str:
+    named = sorted(zip(direction, ("LR", "PA", "HF"), strict=True), key=lambda pair: -abs(pair[0]))
+    return "".join(pair[0] if value > 0 else pair[1] for value, pair in named if abs(value) > 0.4)[:2]
+
+
+def _field(values: NDArray[np.uint8], spacing_mm: tuple[float, float]) -> tuple[int, int, int, int]:
+    """Top, bottom, left, right of a field around what is not black, as square in the patient as the image allows."""
+    seen = values > 40
+    rows, columns = np.flatnonzero(seen.sum(axis=1) > 3), np.flatnonzero(seen.sum(axis=0) > 3)
+    height, width = values.shape
+    if rows.size == 0 or columns.size == 0:
+        return 0, height, 0, width
+    side_mm = 1.06 * max((rows[-1] - rows[0] + 1) * spacing_mm[0], (columns[-1] - columns[0] + 1) * spacing_mm[1])
+    top, bottom = _span((int(rows[0]) + int(rows[-1]) + 1) / 2, side_mm / spacing_mm[0], height)
+    left, right = _span((int(columns[0]) + int(columns[-1]) + 1) / 2, side_mm / spacing_mm[1], width)
+    return top, bottom, left, right
+
+
+def _span(middle: float, length: float, limit: int) -> tuple[int, int]:
+    if length >= limit:
+        return 0, limit
+    start = min(max(0, round(middle - length / 2)), limit - round(length))
+    return start, start + round(length)
+
+
+def _first(value: object) -> float | None:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        values: Sequence[object] = [value]
+    else:
+        values = value
+    try:
+        return float(str(values[0])) if values and values[0] not in (None, "") else None
+    except ValueError:
+        return None

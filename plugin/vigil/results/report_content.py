@@ -1,0 +1,178 @@
+"""The content tree of the report: TID 1500 Measurement Report (PS3.16), filled by highdicom's templates."""
+
+from __future__ import annotations
+
+from highdicom import sr
+from highdicom.sr.coding import CodedConcept
+from highdicom.sr.enum import RelationshipTypeValues
+from highdicom.sr.value_types import (
+    CodeContentItem,
+    ContainerContentItem,
+    ContentSequence,
+    ImageContentItem,
+    TextContentItem,
+    UIDRefContentItem,
+)
+from pydicom import Dataset
+from pydicom.sr.codedict import codes as dicom_codes
+from pydicom.sr.coding import Code as SrCode
+
+from vigil.domain import codes
+from vigil.domain.answer import AnswerKind
+from vigil.domain.concepts import Code
+from vigil.results import wording
+from vigil.results.document import sr_code
+from vigil.results.key_slices import located, pictured_slice, shown_slices
+from vigil.results.patient_study import encodable
+from vigil.results.report_groups import PRESENCE, measurement_groups
+from vigil.results.request import ResultRequest
+
+CONTAINS = RelationshipTypeValues.CONTAINS
+QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
+FINDING = Code("121071", "DCM", "Finding")
+COMMENT = Code("121106", "DCM", "Comment")
+MOST_LIBRARY_IMAGES = 8
+STATUS = {AnswerKind.NOT_ANALYSED: codes.NOT_ANALYSED, AnswerKind.FAILED: codes.FAILED}
+
+
+def report_content(request: ResultRequest, document: Dataset) -> ContainerContentItem:
+    """The root container. ``document``: the object that will hold it; its character set bounds the text."""
+    groups = measurement_groups(request, document)
+    root = ContainerContentItem(name=_title(request), template_id="1500")
+    content = ContentSequence()
+    content.extend(sr.LanguageOfContentItemAndDescendants(CodedConcept("en", "RFC5646", "English")))
+    content.extend(_observer(request, document))
+    content.append(
+        CodeContentItem(
+            name=dicom_codes.DCM.ProcedureReported, value=_procedure(request.reference),
+            relationship_type=RelationshipTypeValues.HAS_CONCEPT_MOD,
+        )
+    )
+    images = _library_images(request)
+    if images:
+        content.append(_image_library(images))
+    if groups:
+        measurements = _container(dicom_codes.DCM.ImagingMeasurements)
+        for group in groups:
+            measurements.ContentSequence.extend(group)
+        content.append(measurements)
+    content.append(_evaluations(request, document))
+    root.ContentSequence = content
+    return root
+
+
+def _title(request: ResultRequest) -> CodedConcept:
+    """Imaging Measurement Report, where each group has its region. Viewers (OHIF 3.12, its issue 3390) open a report of
+    that title as drawn measurements and fail on one that has none; any other title they show as text."""
+    places = [item.key_slice for item in located(request)]
+    if request.shows_contours and places and all(place is not None for place in places):
+        return CodedConcept.from_code(dicom_codes.DCM.ImagingMeasurementReport)
+    return CodedConcept.from_code(sr_code(codes.AI_RESULT))
+
+
+def _procedure(reference: Dataset) -> CodedConcept:
+    """From CID 100, which PixelMed's checker holds to the letter."""
+    code = (
+        dicom_codes.LN.CTUnspecifiedBodyRegion
+        if reference.get("Modality") == "CT"
+        else dicom_codes.SCT.ImagingProcedure
+    )
+    return CodedConcept.from_code(code)
+
+
+def _observer(request: ResultRequest, document: Dataset) -> sr.ObservationContext:
+    manifest, device = request.manifest, request.device
+    identity = sr.DeviceObserverIdentifyingAttributes(
+        uid=device.device_uid,
+        name=encodable(manifest.name, document),
+        manufacturer_name=encodable(manifest.vendor, document),
+        model_name=f"{manifest.id} {manifest.version}",
+        serial_number=encodable(device.installation_name, document),
+    )
+    return sr.ObservationContext(observer_device_context=sr.ObserverContext(dicom_codes.DCM.Device, identity))
+
+
+def _evaluations(request: ResultRequest, document: Dataset) -> ContainerContentItem:
+    """Qualitative Evaluations (TID 1500): the answer for the study, coded, and as a sentence that needs nothing else."""
+    kind = request.answer.kind
+    container = _container(sr_code(QUALITATIVE_EVALUATIONS))
+    if kind.analysed:
+        concept, value = request.manifest.finding.concept.code(), PRESENCE[kind]
+    else:
+        concept, value = codes.ANALYSIS_STATUS, STATUS[kind]
+    container.ContentSequence.append(
+        CodeContentItem(name=sr_code(concept), value=sr_code(value), relationship_type=CONTAINS)
+    )
+    for name, text in _texts(request):
+        container.ContentSequence.append(
+            TextContentItem(name=sr_code(name), value=encodable(text, document), relationship_type=CONTAINS)
+        )
+    return container
+
+
+def _texts(request: ResultRequest) -> list[tuple[Code, str]]:
+    answer, manifest = request.answer, request.manifest
+    texts = [(COMMENT, wording.NOT_PRIMARY)]
+    if request.is_research:
+        texts.append((COMMENT, wording.RESEARCH))
+    model = f"{manifest.name} {manifest.version}"
+    if answer.kind.analysed:
+        texts.append((FINDING, f"{model}: {wording.KIND_WORDS[answer.kind]}. {wording.sentence(request)}"))
+        texts.append((COMMENT, wording.criterion_words(request)))
+    else:
+        category = answer.reason.category if answer.reason is not None else "internal"
+        texts.append((FINDING, f"{model}: {wording.KIND_WORDS[answer.kind]}. {wording.reason_words(request)}"))
+        texts.append((COMMENT, f"{wording.NO_ANSWER} {wording.NOT_NEGATIVE} Reason: {category}."))
+    texts.append((COMMENT, wording.inputs_words(request)))
+    if request.predecessor is not None:
+        texts.append((COMMENT, wording.supersedes_words(request)))
+    texts.extend((COMMENT, note) for note in answer.notes)
+    texts.extend((COMMENT, f"Limitation: {limitation}") for limitation in manifest.limitations)
+    return texts
+
+
+def _library_images(request: ResultRequest) -> list[Dataset]:
+    """The images that the findings point to first, then their neighbours; of a study without a finding the one that the
+    summary shows. Few: a library of the whole series costs seconds and says nothing more."""
+    keys = [item.key_slice for item in located(request) if item.key_slice is not None]
+    pictured = pictured_slice(request)
+    indices = [*keys, *([pictured] if pictured is not None else []), *shown_slices(request)]
+    return [request.sources[index] for index in list(dict.fromkeys(indices))[:MOST_LIBRARY_IMAGES]]
+
+
+def _image_library(images: list[Dataset]) -> ContainerContentItem:
+    """TID 1600, with what the images have in common at the group (TID 1602). Written here because highdicom's own reads
+    its tables anew for every image."""
+    context = RelationshipTypeValues.HAS_ACQ_CONTEXT
+    library = _container(dicom_codes.DCM.ImageLibrary)
+    group = _container(dicom_codes.DCM.ImageLibraryGroup)
+    first = images[0]
+    if first.get("Modality") == "CT":
+        group.ContentSequence.append(
+            CodeContentItem(
+                name=dicom_codes.DCM.Modality, value=dicom_codes.DCM.ComputedTomography, relationship_type=context
+            )
+        )
+    if first.get("FrameOfReferenceUID"):
+        group.ContentSequence.append(
+            UIDRefContentItem(
+                name=dicom_codes.DCM.FrameOfReferenceUID, value=str(first.FrameOfReferenceUID), relationship_type=context
+            )
+        )
+    for image in images:
+        entry = ImageContentItem(
+            name=sr_code(FINDING),
+            referenced_sop_class_uid=str(image.SOPClassUID),
+            referenced_sop_instance_uid=str(image.SOPInstanceUID),
+            relationship_type=CONTAINS,
+        )
+        group.ContentSequence.append(entry)
+        del entry.ConceptNameCodeSequence  # highdicom asks for a name; the template gives these images none
+    library.ContentSequence.append(group)
+    return library
+
+
+def _container(name: SrCode) -> ContainerContentItem:
+    container = ContainerContentItem(name=name, relationship_type=CONTAINS)
+    container.ContentSequence = ContentSequence()
+    return container

@@ -1,0 +1,95 @@
+"""What the results room is asked for: one analysis, its answer, and the images that it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+
+from vigil.domain.answer import Analysis, Answer, AnswerKind, Finding
+from vigil.domain.manifest import Manifest, PermittedOutput, RegulatoryStatus
+from vigil.results.errors import ReferenceUnusable, RequestContradicts
+
+
+@dataclass(frozen=True)
+class DeviceIdentity:
+    """The installation that speaks. ``device_uid`` is stable for an installation and a model; ``runtime`` is for people,
+    for example "ONNX Runtime 1.26.0 CPU"."""
+
+    installation_name: str
+    device_uid: str
+    bundle_version: str
+    runtime: str
+
+
+@dataclass(frozen=True)
+class PredecessorReport:
+    """The structured report that this result supersedes."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+
+
+@dataclass(frozen=True, eq=False)
+class ResultRequest:
+    """Everything that a result says. The same request makes the same bytes (law 4).
+
+    ``reference``: header of one image of the study; who the patient is and which study it is are copied from it.
+    ``sources``: headers of the analysed slices in the order of the stack, empty where nothing was analysed.
+    ``voxels``: [slice, row, column] of ``sources``, in HU for CT. ``masks``: by the name of a region, in the same geometry.
+    """
+
+    analysis: Analysis
+    answer: Answer
+    manifest: Manifest
+    reference: Dataset
+    device: DeviceIdentity
+    sources: Sequence[Dataset] = ()
+    voxels: NDArray[np.float32] | None = None
+    masks: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    predecessor: PredecessorReport | None = None
+
+    def permits(self, output: PermittedOutput) -> bool:
+        """Whether the model's clearance lets this output out (law 5)."""
+        return output in self.manifest.regulatory.permitted_outputs
+
+    @property
+    def is_research(self) -> bool:
+        return self.manifest.regulatory.status is RegulatoryStatus.RESEARCH
+
+    @property
+    def shows_contours(self) -> bool:
+        """Only a positive answer of a model that may say where: a contour is a claim."""
+        return (
+            self.answer.kind is AnswerKind.POSITIVE
+            and self.permits(PermittedOutput.LOCATION)
+            and self.permits(PermittedOutput.CONTOUR)
+        )
+
+    def mask_of(self, finding: Finding) -> NDArray[np.bool_] | None:
+        """The mask that shows a finding; None where it has none, or an empty one."""
+        mask = self.masks.get(finding.region) if finding.region else None
+        return mask if mask is not None and bool(mask.any()) else None
+
+    def check(self) -> None:
+        """
+        Raises:
+            ReferenceUnusable: the reference is not of the analysed study.
+            RequestContradicts: the numbers of slices, the voxels' and the masks' shapes differ.
+        """
+        if str(self.reference.get("StudyInstanceUID", "")) != self.analysis.study_instance_uid:
+            raise ReferenceUnusable("The reference instance is of another study than the analysis. Hand in one of its own.")
+        if self.voxels is None:
+            return
+        if self.voxels.ndim != 3 or self.voxels.shape[0] != len(self.sources):
+            raise RequestContradicts(
+                f"Voxels of shape {self.voxels.shape} do not fit {len(self.sources)} source slices: one plane a slice."
+            )
+        for name, mask in self.masks.items():
+            if mask.shape != self.voxels.shape:
+                raise RequestContradicts(f"Mask '{name}' has shape {mask.shape}, the voxels have {self.voxels.shape}.")

@@ -1,0 +1,110 @@
+"""What a result says in words: on the summary image and in the report, the same words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vigil.domain.answer import AnswerKind, Criterion, Measurement
+from vigil.domain.manifest import PermittedOutput
+from vigil.results.lettering import legible
+from vigil.results.request import ResultRequest
+
+NOT_PRIMARY = "AI RESULT - NOT FOR PRIMARY DIAGNOSIS"
+RESEARCH = "RESEARCH: not cleared for clinical use"
+NO_ANSWER = "No answer. Read as if no AI had been run."
+NOT_NEGATIVE = "This is NOT a negative result."
+
+KIND_WORDS = {
+    AnswerKind.POSITIVE: "POSITIVE",
+    AnswerKind.NEGATIVE: "NEGATIVE",
+    AnswerKind.INDETERMINATE: "INDETERMINATE",
+    AnswerKind.NOT_ANALYSED: "NOT ANALYSED",
+    AnswerKind.FAILED: "ANALYSIS FAILED",
+}
+
+
+@dataclass(frozen=True)
+class Score:
+    """The measured value against its threshold, as text and as numbers of the same unit."""
+
+    label: str
+    value: float
+    value_text: str
+    threshold: float
+    threshold_text: str
+    operating_point: str
+
+
+def sentence(request: ResultRequest) -> str:
+    """The sentence that stands alone. A model that may not let out a number gets one without it."""
+    answer = request.answer
+    if answer.kind.analysed and not request.permits(PermittedOutput.MEASUREMENT):
+        finding = request.manifest.finding.concept.meaning
+        return {
+            AnswerKind.POSITIVE: f"{finding}: suspected by the model.",
+            AnswerKind.NEGATIVE: f"{finding}: not suspected by the model. This does not exclude it.",
+            AnswerKind.INDETERMINATE: f"{finding}: the model gives no clear answer.",
+        }[answer.kind]
+    return answer.sentence
+
+
+def score(request: ResultRequest) -> Score | None:
+    """Value and threshold, where both exist and the clearance lets the value out."""
+    measured, criterion = request.answer.measured, request.answer.criterion
+    if measured is None or criterion is None or not request.permits(PermittedOutput.MEASUREMENT):
+        return None
+    value_text, threshold_text = apart(measured, criterion)
+    return Score(
+        measured.concept.meaning, measured.value, value_text, criterion.threshold, threshold_text, criterion.operating_point
+    )  # fmt: skip
+
+
+def apart(measured: Measurement, criterion: Criterion) -> tuple[str, str]:
+    """Value and threshold with as many digits as it takes to see which is larger: "5.0" against "5.0" would be no
+    explanation of a negative."""
+    value, threshold = measured.value, criterion.threshold
+    for digits in range(1, 5):
+        told, limit = f"{value:.{digits}f}", f"{threshold:.{digits}f}"
+        if (float(told) >= float(limit)) == (value >= threshold):
+            break
+    return f"{told} {measured.unit.value}", f"{limit} {criterion.unit.value}"
+
+
+def criterion_words(request: ResultRequest) -> str:
+    """The rule, for example "Positive at or above 5.0 mL (operating point 'default')"."""
+    criterion = request.answer.criterion
+    if criterion is None:
+        return f"Operating point '{request.analysis.operating_point}'"
+    return f"Positive at or above {criterion.text()} (operating point '{criterion.operating_point}')"
+
+
+def inputs_words(request: ResultRequest) -> str:
+    """What was analysed: "CT series 2 'HEAD 1.5 H30s', 108 images, study of 2026-11-23". Nothing that names a patient."""
+    study = _study_date(str(request.reference.get("StudyDate") or ""))
+    if not request.sources:
+        return f"No image of the study{study} was analysed." if study else "No image was analysed."
+    first = request.sources[0]
+    number = first.get("SeriesNumber")
+    description = str(first.get("SeriesDescription") or "").strip()
+    parts = [f"{first.get('Modality', '')} series"]
+    if number is not None and str(number) != "":
+        parts.append(str(number))
+    if description and legible(description):
+        parts.append(f"'{description}'")
+    images = f"{len(request.sources)} images" if len(request.sources) != 1 else "1 image"
+    return f"{' '.join(parts)}, {images}" + (f", study{study}" if study else "")
+
+
+def reason_words(request: ResultRequest) -> str:
+    reason = request.answer.reason
+    return reason.text if reason is not None else request.answer.sentence
+
+
+def supersedes_words(request: ResultRequest) -> str:
+    if request.predecessor is None:
+        return ""
+    return f"Replaces this model's earlier result for this study (revision {request.analysis.revision}). Disregard that one."
+
+
+def _study_date(date: str) -> str:
+    return f" of {date[:4]}-{date[4:6]}-{date[6:8]}" if len(date) == 8 and date.isdigit() else ""
