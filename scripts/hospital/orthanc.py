@@ -52,6 +52,12 @@ class OrthancRefused(Exception):
         self.status = status
         self.body = body
 
+    def said(self) -> str:
+        """What the bundle says is missing, or the whole answer where it says nothing of the kind."""
+        with suppress(ValueError, KeyError, TypeError):
+            return "; ".join(json.loads(self.body)["missing"])
+        return str(self)
+
 
 @dataclass(frozen=True)
 class Stopped:
@@ -119,7 +125,8 @@ class Orthanc:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
-                env={**os.environ, **self.environment},
+                env=_service_environment() | self.environment,
+                start_new_session=True,  # a person's Ctrl-C reaches us, and we stop Orthanc in order
             )
         self._wait_for_system(timeout_s)
         return self
@@ -133,7 +140,7 @@ class Orthanc:
             try:
                 answer = self.get("/vigil/health/ready")
             except OrthancRefused as refusal:
-                last = refusal
+                last = refusal.said()
             except OSError as error:
                 last = error
             else:
@@ -289,6 +296,11 @@ class Orthanc:
             code = self._process.returncode if self._process else None
             last_lines = "\n".join(self.log_text().splitlines()[-12:])
             raise OrthancDidNotStart(f"{self.name} ended with exit code {code}. Log: {self.log_path}\n{last_lines}")
+
+
+def _service_environment() -> dict[str, str]:
+    """The environment without what would reach into the embedded Python: a service manager sets none of it."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
 
 
 def plugin_path(name: str) -> Path:
