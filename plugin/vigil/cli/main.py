@@ -17,7 +17,7 @@ from vigil.domain.errors import VigilError
 from vigil.inference.registry import Registry
 from vigil.pipeline.house import BUNDLED_MODELS, models_state
 from vigil.records.account import Account
-from vigil.records.audit import Audit, AuditEntry
+from vigil.records.audit import Audit
 from vigil.records.ledger import Ledger
 from vigil.records.sealing import Sealer
 from vigil.records.state import StatePaths
@@ -44,11 +44,11 @@ def status(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -
         verdict = Audit(ledger).verify()
         content: dict[str, Any] = {
             "counts": ledger.counts(),
-            "audit": {"entries": verdict.entries, "intact": verdict.intact, "text": verdict.text},
+            "audit": {"entries": verdict.entries, "whole": verdict.whole, "problem": verdict.problem},
             "newest": Account(ledger).analyses(10),
         }
     _print(content, as_json, words.status)
-    if not verdict.intact:
+    if not verdict.whole:
         raise typer.Exit(1)
 
 
@@ -64,7 +64,7 @@ def explain(
         account = Account(ledger)
         found = [account.study(name) for name in names]
         for item in found:
-            item["audit"] = [_entry(entry) for analysis in item["analyses"]
+            item["audit"] = [entry.as_dict() for analysis in item["analyses"]
                              for entry in Audit(ledger).entries(analysis["analysis_id"])]
     found = [item for item in found if item["known"] or item["analyses"] or item["decisions"]]
     if not found:
@@ -103,11 +103,6 @@ class _Reading:
 
     def __exit__(self, *_: object) -> None:
         self._ledger.close()
-
-
-def _entry(entry: AuditEntry) -> dict[str, Any]:
-    return {"sequence": entry.sequence, "at": entry.at.isoformat(timespec="milliseconds"), "actor": entry.actor,
-            "role": entry.role, "event": entry.event, "subject": entry.subject, "evidence": dict(entry.evidence)}
 
 
 def _settings(config: Path) -> Settings:

@@ -11,8 +11,8 @@ def status(content: dict[str, Any]) -> str:
     lines = [f"{name:<28}{number:>8}" for name, number in sorted(content["counts"].items())] or ["nothing yet"]
     audit = content["audit"]
     lines.append("")
-    lines.append(f"audit: {audit['entries']} entries, the chain is whole" if audit["intact"]
-                 else f"audit: THE CHAIN IS BROKEN: {audit['text']}")
+    lines.append(f"audit: {audit['entries']} entries, the chain is whole" if audit["whole"]
+                 else f"audit: THE CHAIN IS BROKEN: {audit['problem']}")
     if content["newest"]:
         lines += ["", "newest analyses:"]
         lines += [f"  {_analysis_line(item)}" for item in content["newest"]]

@@ -17,9 +17,9 @@ PERCENT = ucum("%", "percent")
 COUNT = ucum("1", "no units")
 UNITS = {unit.value: unit for unit in (MILLILITRE, CUBIC_CENTIMETRE, MILLIMETRE, HOUNSFIELD, PERCENT, COUNT)}
 
-# Answers (CID 240 Present-Absent and CID 228)
+# Answers (PS3.16 CID 240 and CID 4220)
 PRESENT = Code("52101004", "SCT", "Present")
-ABSENT = Code("2667000", "SCT", "Absent")
+ABSENT = Code("272519000", "SCT", "Absent")
 INDETERMINATE = Code("82334004", "SCT", "Indeterminate")
 
 # What is measured
@@ -45,7 +45,7 @@ ACR_CATEGORIES = {
 }
 
 REVIEWED: dict[tuple[str, str], str] = {
-    ("82334004", "SCT"): "SNOMED CT, qualifier value; used in PS3.16 CID 6052 family as Indeterminate",
+    ("mL", "UCUM"): "UCUM: litre may be written l or L; PS3.16 lists ml, HL7 receivers and readers expect mL",
     ("RID49480", "RADLEX"): "RadLex, ACR Actionable Reporting Work Group categories",
     ("RID49481", "RADLEX"): "RadLex, ACR Actionable Reporting Work Group categories",
     ("RID49482", "RADLEX"): "RadLex, ACR Actionable Reporting Work Group categories",

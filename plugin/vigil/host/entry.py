@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 SiteCallback = Callable[[Any, Any, str], None]
 RETRY_START_S = 10.0
-STOP_WITHIN_S = 10.0
+STOP_WITHIN_S = 8.0
+"""Orthanc itself, and a service manager behind it, want the rest."""
 
 
 class Vigil:
@@ -72,7 +73,7 @@ class Vigil:
         self._stop.set()
         self._events.wake()
         if self._starter is not None:
-            self._starter.join(STOP_WITHIN_S)
+            self._starter.join(STOP_WITHIN_S / 2)
         if self._house is not None:
             self._house.stop(STOP_WITHIN_S)
         self._routes.close()
@@ -115,6 +116,9 @@ class Vigil:
         except VigilError as error:
             self._not_ready(error.message)
             return False
+        if self._stop.is_set():
+            house.stop(STOP_WITHIN_S)
+            return True
         self._house, self._missing = house, []
         self._sdk.LogWarning("Vigil watches")
         return True

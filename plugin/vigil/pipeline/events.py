@@ -1,8 +1,8 @@
 """Orthanc's events, taken in its thread in microseconds and made durable in ours.
 
 ``OnChange`` is the only callback that Vigil registers: stored- and received-instance callbacks deadlock Orthanc when Python
-threads post instances (all versions without AllowThreads). An event that is lost here, by a kill or by a full queue, is found again
-by the reconciler.
+threads post instances (all versions without AllowThreads). An event that is lost here, by a kill or by a full queue, is found
+again by the reconciler.
 """
 
 from __future__ import annotations

@@ -1,0 +1,105 @@
+"""The engine is run in processes of its own, as there is one in a process, and so that they can be killed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+
+PROGRAM = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, {plugin!r})
+from vigil.pipeline.engine import Engine, Task, Verdict
+
+done = Path({folder!r}) / "done.txt"
+
+def note(line):
+    with done.open("a") as file:
+        file.write(line + "\\n")
+
+def first(subject, attempt):
+    note(f"first {{subject}} {{attempt}}")
+    if subject.startswith("slow") and {slow!r}:
+        time.sleep(60)
+    if attempt < 2:
+        return Verdict(retry_after_s=0.2)
+    return Verdict(follow=(Task("second", subject, "others"),))
+
+def second(subject, attempt):
+    note(f"second {{subject}} {{attempt}}")
+    return Verdict()
+
+engine = Engine(database=Path({folder!r}) / "workflows.sqlite", workers={{"first": first, "second": second}},
+                queues={{"ones": 1, "others": 2}})
+engine.start()
+for name in {tasks!r}:
+    engine.enqueue(Task("first", name, "ones"))
+    engine.enqueue(Task("first", name, "ones"))
+print("running", flush=True)
+deadline = time.monotonic() + {seconds}
+while time.monotonic() < deadline and engine.unfinished():
+    time.sleep(0.1)
+print("left", engine.unfinished(), list(engine.dead()), flush=True)
+begun = time.monotonic()
+engine.stop(1)
+print("stopped", flush=True)
+"""
+
+
+def program(folder: Path, tasks: list[str], *, seconds: float = 20, slow: bool = False) -> subprocess.Popen[str]:
+    text = textwrap.dedent(PROGRAM).format(
+        plugin=str(ROOT / "plugin"), folder=str(folder), tasks=tasks, seconds=seconds, slow=slow)
+    return subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE, text=True)
+
+
+def lines(folder: Path) -> list[str]:
+    file = folder / "done.txt"
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def test_a_task_is_done_once_tried_again_and_followed(tmp_path: Path) -> None:
+    output, _ = program(tmp_path, ["a", "b"]).communicate(timeout=60)
+
+    assert "left 0 []" in output
+    assert sorted(lines(tmp_path)) == sorted(
+        f"{step} {name} {attempt}" for name in ("a", "b") for step, attempt in (("first", 1), ("first", 2), ("second", 1)))
+
+
+def test_a_task_that_was_killed_in_the_middle_is_taken_up_again(tmp_path: Path) -> None:
+    process = program(tmp_path, ["slow"], slow=True)
+    deadline = time.monotonic() + 30
+    while "first slow 1" not in lines(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    output, _ = program(tmp_path, []).communicate(timeout=60)
+
+    assert "left 0 []" in output
+    assert lines(tmp_path) == ["first slow 1", "first slow 1", "first slow 2", "second slow 1"]
+
+
+def test_nothing_waits_in_a_thread_at_a_stop(tmp_path: Path) -> None:
+    process = program(tmp_path, ["slow"], slow=True, seconds=3)
+    begun = time.monotonic()
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("stopped"):
+            break
+    elapsed = time.monotonic() - begun
+    process.kill()
+    process.wait()
+
+    assert elapsed < 20  # a bound against a hang, not a speed
+
+
+def test_a_finished_task_is_never_done_again(tmp_path: Path) -> None:
+    program(tmp_path, ["a"]).communicate(timeout=60)
+    before = lines(tmp_path)
+    program(tmp_path, ["a"]).communicate(timeout=60)
+
+    assert lines(tmp_path) == before
