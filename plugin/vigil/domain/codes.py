@@ -46,7 +46,4 @@ ACR_CATEGORIES = {
 
 REVIEWED: dict[tuple[str, str], str] = {
     ("mL", "UCUM"): "UCUM: litre may be written l or L; PS3.16 lists ml, HL7 receivers and readers expect mL",
-    ("RID49480", "RADLEX"): "RadLex, ACR Actionable Reporting Work Group categories",
-    ("RID49481", "RADLEX"): "RadLex, ACR Actionable Reporting Work Group categories",
-    ("RID49482", "RADLEX"): "RadLex, ACR Actionable Reporting Work Group categories",
 }

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from vigil.domain.codes import UNITS
 from vigil.domain.concepts import Code
 
 
@@ -140,10 +141,20 @@ class HyperdenseVolume(Strict):
 
     kind: Literal["hyperdense-volume"]
     cavity_output: str
+    """1 where all around is soft tissue: its largest connected part is the middle of the cavity."""
+    tissue_output: str = "tissue"
+    """1 in soft tissue: what the middle is grown back into."""
     band_output: str
+    """1 in soft tissue of raised density."""
     region: str
+    core_depth_mm: float = Field(default=6.0, gt=0)
+    """How far the core lies inside the cavity, so how far it is grown back."""
     minimum_component_ml: float = Field(ge=0)
     plausible_cavity_ml: Range
+    largest_open_share_at_base: float = Field(default=0.15, gt=0, lt=1)
+    """Area of the cavity in the lowest slice, as a share of its largest slice; beyond it the scan ends inside the head."""
+    largest_open_share_elsewhere: float = Field(default=0.08, gt=0, lt=1)
+    """The same at the vertex and at the four sides."""
 
 
 Postprocessing = Annotated[HyperdenseVolume, Field(discriminator="kind")]
@@ -176,6 +187,17 @@ class FindingEntry(Strict):
     positive: str
     negative: str
     indeterminate: str
+
+    @model_validator(mode="after")
+    def _can_be_said(self) -> FindingEntry:
+        if self.unit not in UNITS:
+            raise ValueError(f"unit '{self.unit}' is not known; one of {', '.join(UNITS)}")
+        for sentence in (self.positive, self.negative, self.indeterminate):
+            try:
+                sentence.format(value="", unit="", threshold="")
+            except (LookupError, ValueError, AttributeError) as error:
+                raise ValueError("a sentence may name {value}, {unit} and {threshold}, and nothing else in braces") from error
+        return self
 
 
 class Manifest(Strict):
