@@ -20,10 +20,11 @@ from vigil.intake.header import ImageHeader, read_header
 from vigil.intake.study import StudyContent
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
+PATIENT = Patient()
 
 
 def make_ct(
-    slices: int = 40, *, seed: str = "head", declared: bool = False, spacing_mm: float = 4.0, patient: Patient = Patient(),
+    slices: int = 40, *, seed: str = "head", declared: bool = False, spacing_mm: float = 4.0, patient: Patient = PATIENT,
     **acquisition: object,
 ) -> list[Dataset]:
     """A CT series of 8 x 8 pixels, every slice another picture."""

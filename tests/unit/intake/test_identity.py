@@ -31,7 +31,8 @@ PATIENT = {"PatientName": "Müller^Jörg", "PatientID": "7", "PatientBirthDate":
 
 
 @pytest.mark.parametrize(
-    "name", ["Müller^Jörg", "MUELLER^JOERG", "Muller^Jorg", "müller^jörg^^Dr", "Müller  Jörg", "Müller^Jörg^^^", "Müller^Jörg=漢字"]
+    "name",
+    ["Müller^Jörg", "MUELLER^JOERG", "Muller^Jorg", "müller^jörg^^Dr", "Müller  Jörg", "Müller^Jörg^^^", "Müller^Jörg=漢字"],
 )
 def test_one_patient_is_one_however_the_system_writes_the_name(name):
     one, other = attributes(**PATIENT), attributes(**(PATIENT | {"PatientName": name}))
