@@ -28,7 +28,7 @@ def make_ct(
     **acquisition: object,
 ) -> list[Dataset]:
     """A CT series of 8 x 8 pixels, every slice another picture."""
-    hu = np.random.default_rng(len(seed)).integers(-1000, 1000, (slices, 8, 8))
+    hu = np.random.default_rng(list(seed.encode())).integers(-1000, 1000, (slices, 8, 8))
     made = Acquisition(
         seed=seed, spacing_mm=(spacing_mm, 1.0, 1.0), study_seed="study", declare_images=declared,
         started=NOW.replace(tzinfo=None),
