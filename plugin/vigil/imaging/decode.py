@@ -1,0 +1,185 @@
+"""One image of DICOM bytes to values (HU for CT): native, RLE, JPEG Lossless, JPEG-LS and JPEG 2000 pixels.
+
+Compressed pixels are decoded by imagecodecs, which lets go of the interpreter lock while it works: other libraries hold
+it and would stall Orthanc's callbacks (law 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.uid import UID
+
+from vigil.imaging.errors import (
+    NoPixelData,
+    TruncatedPixels,
+    UnreadablePixels,
+    UnsupportedPixels,
+    UnsupportedTransferSyntax,
+)
+from vigil.intake.attributes import Attributes
+from vigil.intake.part10 import Instance, PixelElement, read_instance
+
+LITTLE_ENDIAN = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"})
+BIG_ENDIAN = "1.2.840.10008.1.2.2"
+RLE_LOSSLESS = "1.2.840.10008.1.2.5"
+
+Decoder = Callable[[bytes], "NDArray[Any]"]
+DECODERS: dict[str, Decoder] = {
+    "1.2.840.10008.1.2.4.57": imagecodecs.ljpeg_decode,  # JPEG Lossless, process 14
+    "1.2.840.10008.1.2.4.70": imagecodecs.ljpeg_decode,  # the same, selection value 1
+    "1.2.840.10008.1.2.4.80": imagecodecs.jpegls_decode,
+    "1.2.840.10008.1.2.4.81": imagecodecs.jpegls_decode,  # near-lossless
+    "1.2.840.10008.1.2.4.90": imagecodecs.jpeg2k_decode,
+    "1.2.840.10008.1.2.4.91": imagecodecs.jpeg2k_decode,  # lossy allowed
+    "1.2.840.10008.1.2.4.201": imagecodecs.jpeg2k_decode,  # HTJ2K
+    "1.2.840.10008.1.2.4.202": imagecodecs.jpeg2k_decode,
+    "1.2.840.10008.1.2.4.203": imagecodecs.jpeg2k_decode,
+}
+# What imagecodecs raises on a broken stream: its own errors are RuntimeErrors.
+DECODER_ERRORS = (RuntimeError, ValueError, TypeError, IndexError, MemoryError)
+
+AIR_HU = -1024.0
+_ITEM = b"\xfe\xff\x00\xe0"
+
+
+def decode_into(dicom: bytes, out: NDArray[np.float32]) -> None:
+    """Writes the values of a single-frame grey image into ``out`` [row, column]: HU for CT.
+
+    Pixel padding (PS3.3 C.7.5.1.1.2) of CT becomes -1024 HU: padding is no tissue.
+
+    Raises: UnreadableInstance (intake) and UnreadablePixels; TruncatedPixels; NoPixelData; UnsupportedTransferSyntax;
+    UnsupportedPixels.
+    """
+    instance = read_instance(dicom)
+    header = Attributes(instance.dataset)
+    rows, columns = header.unsigned_short(0x00280010), header.unsigned_short(0x00280011)
+    if instance.pixels is None or instance.pixels.empty:
+        raise NoPixelData
+    if (rows, columns) != out.shape:
+        raise UnreadablePixels(f"the image is {rows} x {columns}, and not {out.shape[0]} x {out.shape[1]} as the others")
+    _refuse_other_kinds(header)
+    stored = _stored_values(instance, instance.pixels, header, rows, columns)
+    slope, intercept = _rescale(header)
+    padding = _padding(header, stored) if header.text(0x00080060) == "CT" else None
+    if slope == 1.0:
+        np.add(stored, np.float32(intercept), out=out, dtype=np.float32)
+    else:
+        np.multiply(stored, np.float32(slope), out=out, dtype=np.float32)
+        out += np.float32(intercept)
+    if padding is not None:
+        out[padding] = AIR_HU
+
+
+def _stored_values(
+    instance: Instance, pixels: PixelElement, header: Attributes, rows: int, columns: int
+) -> NDArray[np.integer]:
+    """Stored pixel values, signed or unsigned as Pixel Representation says (PS3.5 8.1.1)."""
+    allocated, stored_bits = header.unsigned_short(0x00280100), header.unsigned_short(0x00280101)
+    high_bit = header.unsigned_short(0x00280102)
+    if allocated not in (8, 16):
+        raise UnsupportedPixels(f"pixels of {allocated} allocated bits are not supported; 8 and 16 are")
+    if not stored_bits - 1 <= high_bit < allocated or stored_bits == 0:
+        raise UnreadablePixels(f"{stored_bits} bits stored with high bit {high_bit} do not fit {allocated} allocated bits")
+    syntax = instance.meta.transfer_syntax_uid
+    if pixels.encapsulated:
+        raw = _decompressed(syntax, pixels, allocated, rows, columns)
+        high_bit = stored_bits - 1  # codecs give the value itself, wherever it lay in the word
+    else:
+        raw = _native(syntax, pixels, allocated, rows, columns)
+    signed = header.unsigned_short(0x00280103) == 1
+    words: NDArray[np.integer] = raw.view(f"i{allocated // 8}" if signed else f"u{allocated // 8}")
+    if stored_bits == allocated:
+        return words
+    # Bits outside the value may hold overlays or nothing: shift them out, and the sign in.
+    shifted: NDArray[np.integer] = (words << (allocated - 1 - high_bit)) >> (allocated - stored_bits)
+    return shifted
+
+
+def _native(syntax: str, pixels: PixelElement, allocated: int, rows: int, columns: int) -> NDArray[Any]:
+    if syntax not in LITTLE_ENDIAN and syntax != BIG_ENDIAN and syntax != "":
+        if syntax in DECODERS or syntax == RLE_LOSSLESS:
+            raise UnreadablePixels("the pixels are not encapsulated, as their transfer syntax says")
+        raise UnsupportedTransferSyntax(syntax, UID(syntax).name)
+    expected = rows * columns * allocated // 8
+    if pixels.end - pixels.start < expected:
+        raise TruncatedPixels(expected, pixels.end - pixels.start)
+    order = ">" if syntax == BIG_ENDIAN and allocated > 8 else "<"
+    words = np.frombuffer(pixels.source, f"{order}u{allocated // 8}", rows * columns, pixels.start)
+    native: NDArray[Any] = words.astype(f"u{allocated // 8}", copy=False).reshape(rows, columns)
+    return native
+
+
+def _decompressed(syntax: str, pixels: PixelElement, allocated: int, rows: int, columns: int) -> NDArray[Any]:
+    fragments = _fragments(pixels)
+    dtype = np.dtype(f"u{allocated // 8}")
+    try:
+        if syntax == RLE_LOSSLESS:
+            decoded = np.frombuffer(imagecodecs.dicomrle_decode(fragments, dtype), dtype)
+            if decoded.size < rows * columns:
+                raise TruncatedPixels(rows * columns * dtype.itemsize, decoded.size * dtype.itemsize)
+            decoded = decoded[:rows * columns].reshape(rows, columns)
+        elif syntax in DECODERS:
+            decoded = DECODERS[syntax](fragments)
+        else:
+            raise UnsupportedTransferSyntax(syntax, UID(syntax).name)
+    except DECODER_ERRORS as error:
+        raise UnreadablePixels(f"the compressed pixels cannot be decoded ({type(error).__name__}); send the image again") from None
+    if decoded.shape != (rows, columns) or decoded.dtype.kind not in "iu" or decoded.dtype.itemsize > dtype.itemsize:
+        raise UnreadablePixels("the compressed pixels are of another size or kind than the header says")
+    return decoded.astype(dtype, copy=False)
+
+
+def _fragments(pixels: PixelElement) -> bytes:
+    """The fragments of the one frame, joined (PS3.5 A.4); the offset table before them is skipped."""
+    parts: list[bytes] = []
+    offset, first = pixels.start, True
+    while offset + 8 <= pixels.end and pixels.source[offset:offset + 4] == _ITEM:
+        size = int.from_bytes(pixels.source[offset + 4:offset + 8], "little")
+        if not first:
+            parts.append(pixels.source[offset + 8:offset + 8 + size])
+        offset, first = offset + 8 + size, False
+    return b"".join(parts)
+
+
+def _refuse_other_kinds(header: Attributes) -> None:
+    samples, frames = header.unsigned_short(0x00280002), header.integer(0x00280008) or 1
+    photometric = header.text(0x00280004)
+    if frames != 1:
+        raise UnsupportedPixels(f"an image of {frames} frames is not supported; send one image a slice")
+    if samples != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2"):
+        raise UnsupportedPixels(f"pixels of {samples} samples, {photometric or 'without a kind'}, are no grey values")
+
+
+def _rescale(header: Attributes) -> tuple[float, float]:
+    """Slope and intercept (PS3.3 C.11.1.1.2). For CT both are required, for without them HU cannot be known."""
+    slope, intercept = header.decimal(0x00281053), header.decimal(0x00281052)
+    if header.text(0x00080060) == "CT":
+        if slope is None or intercept is None:
+            raise UnreadablePixels("the CT image lacks its Rescale Slope or Rescale Intercept, so its HU are unknown")
+        if (unit := header.text(0x00281054)) not in ("", "HU"):
+            raise UnsupportedPixels(f"the CT image is in '{unit}', not in Hounsfield units")
+    if slope == 0:
+        raise UnreadablePixels("the image has a Rescale Slope of zero")
+    return 1.0 if slope is None else slope, intercept or 0.0
+
+
+def _padding(header: Attributes, stored: NDArray[np.integer]) -> NDArray[np.bool_] | None:
+    """Where the image is padding: Pixel Padding Value, or from it to the Range Limit."""
+    if len(header.raw(0x00280120)) < 2:
+        return None
+    signed = stored.dtype.kind == "i"
+    first = _short(header, 0x00280120, signed)
+    last = _short(header, 0x00280121, signed) if len(header.raw(0x00280121)) >= 2 else first
+    padding: NDArray[np.bool_] = (stored >= min(first, last)) & (stored <= max(first, last))
+    return padding
+
+
+def _short(header: Attributes, tag: int, signed: bool) -> int:
+    """US or SS, as Pixel Representation says."""
+    value = header.unsigned_short(tag)
+    return value - 0x10000 if signed and value >= 0x8000 else value

@@ -1,0 +1,63 @@
+"""What can be wrong with pixels. Messages name counts, sizes and standards, never a value of the patient."""
+
+from __future__ import annotations
+
+from vigil.domain.errors import Category, VigilError
+
+
+class ImagingError(VigilError):
+    """The pixels of an image cannot become part of a volume."""
+
+
+class UnreadablePixels(ImagingError):
+    """The pixel data is not what the header says it is."""
+
+    category = Category.UNREADABLE_INSTANCE
+
+
+class TruncatedPixels(UnreadablePixels):
+    """The pixel data ends too early. ``expected`` and ``actual``: bytes of one image."""
+
+    def __init__(self, expected: int, actual: int) -> None:
+        super().__init__(f"the pixel data is too short: {actual} of {expected} bytes are there; send the image again")
+        self.expected = expected
+        self.actual = actual
+
+
+class NoPixelData(ImagingError):
+    category = Category.NO_PIXEL_DATA
+
+    def __init__(self) -> None:
+        super().__init__("the image has no pixel data; send it again")
+
+
+class UnsupportedTransferSyntax(ImagingError):
+    """Pixels are written in a way that Vigil does not read. ``uid``: the transfer syntax."""
+
+    category = Category.UNSUPPORTED_TRANSFER_SYNTAX
+
+    def __init__(self, uid: str, name: str) -> None:
+        called = f"{name} ({uid})" if name and name != uid else uid or "not named"
+        super().__init__(
+            f"the transfer syntax of the pixels, {called}, is not supported; send the images uncompressed or as RLE, "
+            "JPEG Lossless, JPEG-LS or JPEG 2000"
+        )
+        self.uid = uid
+
+
+class UnsupportedPixels(ImagingError):
+    """Pixels that are no Hounsfield units, no grey values, or more than one image."""
+
+    category = Category.OUT_OF_SCOPE
+
+
+class ImageGone(ImagingError):
+    """An image was deleted from Orthanc since it was listed."""
+
+    category = Category.INCOMPLETE
+
+
+class VolumeTooLarge(ImagingError):
+    """The volume would not fit the memory that it may take."""
+
+    category = Category.STUDY_TOO_LARGE
