@@ -1,0 +1,204 @@
+"""The whole way on real protocols: modality, Orthanc, PACS (dcmtk) and RIS (python-hl7)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+
+import hl7
+import pytest
+from pydicom import Dataset
+
+from hospital import modality
+from hospital.census import Census, analyses, take_census, wait_settled, wait_until
+from hospital.ct_series import Patient
+from hospital.hospital import LIVE, MODEL, Hospital
+from hospital.orthanc import Orthanc
+from hospital.patients import head_study
+
+QUICK = {"Retry": {"FirstDelaySeconds": 0.3, "MaximumDelaySeconds": 1.0}, "Reconcile": {"IntervalSeconds": 2.0}}
+
+
+@pytest.fixture(scope="module")
+def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
+    with Hospital(tmp_path_factory.mktemp("hospital"), vigil=QUICK) as running:
+        yield running
+
+
+def send(hospital: Hospital, images: list[Dataset]) -> None:
+    orthanc = hospital.orthanc
+    assert modality.send(images, "127.0.0.1", orthanc.dicom_port, orthanc.aet).all_stored
+
+
+def settle(hospital: Hospital, images: list[Dataset], count: int = 1) -> Census:
+    uid = str(images[0].StudyInstanceUID)
+    wait_settled(hospital, uid, count=count)
+    return take_census(hospital, uid, {str(image.SOPInstanceUID) for image in images})
+
+
+def test_a_head_with_a_hyperdense_insert_is_positive_shown_and_alerted_once(hospital: Hospital) -> None:
+    images = head_study("positive")
+    send(hospital, images)
+
+    census = settle(hospital, images)
+    census.exactly_once()
+    answer = census.analyses[0]["answer"]
+    assert answer["kind"] == "positive"
+    assert answer["measured"]["value"] == pytest.approx(20, rel=0.15)
+    assert {item["role"] for item in census.analyses[0]["objects"]} >= {"summary", "key-slice", "report"}
+    alert = next(item for item in census.analyses[0]["deliveries"] if item["kind"] == "hl7")
+    assert alert["acknowledgement"]["code"] == "AA"
+    message = hl7.parse(hospital.ris.received()[-1].read_bytes().decode())
+    assert str(message["PID"][0][3]).startswith("VIGIL-positive")
+    assert "19" in str(message) or "20" in str(message)
+
+
+def test_a_head_without_it_is_negative_shown_and_alerts_nobody(hospital: Hospital) -> None:
+    images = head_study("negative", insert_ml=None)
+    send(hospital, images)
+
+    census = settle(hospital, images)
+    assert census.kinds == {"negative": 1}
+    assert "does not exclude" in census.analyses[0]["answer"]["sentence"]
+    assert census.in_orthanc == census.in_pacs == census.made
+    assert not census.control_ids
+
+
+def test_the_same_images_sent_again_change_nothing(hospital: Hospital) -> None:
+    images = head_study("again")
+    send(hospital, images)
+    settle(hospital, images).exactly_once()
+    send(hospital, images)
+    wait_until("the second stable study was evaluated", lambda: True)
+
+    settle(hospital, images).exactly_once()
+
+
+def test_our_own_objects_that_come_back_from_the_pacs_are_known(hospital: Hospital) -> None:
+    from pydicom import dcmread
+
+    images = head_study("echo")
+    send(hospital, images)
+    before = settle(hospital, images)
+    uid = str(images[0].StudyInstanceUID)
+    returned = [dataset for dataset in map(dcmread, hospital.pacs.objects())  # type: ignore[union-attr]
+                if dataset.StudyInstanceUID == uid]
+    assert returned
+    send(hospital, returned)
+    hospital.orthanc.restart()
+    hospital.orthanc.wait_ready()
+
+    assert settle(hospital, images) == before
+
+
+def test_late_images_make_a_new_analysis_that_names_what_it_supersedes(hospital: Hospital) -> None:
+    images = head_study("late")
+    send(hospital, images[:36])
+    settle(hospital, images[:36])
+    send(hospital, images[36:])
+
+    census = settle(hospital, images, count=2)
+    newest, first = census.analyses
+    assert newest["predecessor_id"] == first["analysis_id"]
+    assert first["superseded_by"] == newest["analysis_id"]
+    assert newest["revision"] == 2
+    assert newest["images"] == 40
+    assert not {item["sop_instance_uid"] for item in newest["objects"]} & {
+        item["sop_instance_uid"] for item in first["objects"]}
+    assert census.in_orthanc == census.in_pacs == census.made
+    assert len(set(census.control_ids)) == 2, "the correction is a message of its own"
+
+
+def test_a_corrected_patient_id_is_a_new_study(hospital: Hospital) -> None:
+    images = head_study("corrected")
+    send(hospital, images)
+    first = settle(hospital, images)
+    corrected = head_study("corrected", patient=Patient(patient_id="VIGIL-RIGHT"))
+    study = hospital.orthanc.post("/tools/lookup", str(images[0].StudyInstanceUID).encode())[0]["ID"]
+    hospital.orthanc.delete(f"/studies/{study}")
+    send(hospital, corrected)
+
+    census = settle(hospital, corrected, count=2)
+    studies = {item["orthanc_study_id"] for item in census.analyses}
+    assert len(studies) == 2
+    assert {item["analysis_id"] for item in first.analyses} < {item["analysis_id"] for item in census.analyses}
+    assert len(set(census.control_ids)) == 2
+
+
+def test_a_study_that_is_deleted_in_mid_analysis_ends_as_such_and_does_not_come_back(tmp_path: Path) -> None:
+    with Hospital(tmp_path, vigil=QUICK) as hospital:
+        images = head_study("deleted")
+        uid = str(images[0].StudyInstanceUID)
+        send(hospital, images)
+        wait_until("an analysis has begun", lambda: analyses(hospital.orthanc, uid))
+        for study in hospital.orthanc.studies():
+            hospital.orthanc.delete(f"/studies/{study}")
+        found = wait_until("an end", lambda: [item for item in analyses(hospital.orthanc, uid)
+                                              if item["state"] in ("ended-study-deleted", "stored")])
+        if found[0]["state"] == "stored":
+            pytest.skip("the analysis was quicker than the deletion")
+        assert hospital.orthanc.studies() == []
+        assert not hospital.ris.received()
+
+
+def test_shadow_answers_in_the_ledger_and_nowhere_else(tmp_path: Path) -> None:
+    with Hospital(tmp_path, vigil={**QUICK, "Models": {MODEL: {"Stage": "shadow"}}}) as hospital:
+        images = head_study("shadow")
+        send(hospital, images)
+
+        census = settle(hospital, images)
+        assert census.kinds == {"positive": 1}
+        assert census.analyses[0]["state"] == "shadow"
+        assert not census.in_orthanc
+        assert not census.in_pacs
+        assert not census.control_ids
+
+
+def test_a_research_model_without_an_override_is_shown_and_pages_nobody(tmp_path: Path) -> None:
+    with Hospital(tmp_path, vigil={**QUICK, "Models": {MODEL: {"Stage": "live"}}}) as hospital:
+        images = head_study("no-override")
+        send(hospital, images)
+
+        census = settle(hospital, images)
+        assert census.in_pacs == census.made
+        alert = next(item for item in census.analyses[0]["deliveries"] if item["kind"] == "hl7")
+        assert alert["state"] == "suppressed"
+        assert "override" in alert["reason"]["text"]
+        assert not census.control_ids
+
+
+def test_a_model_that_is_off_does_nothing(tmp_path: Path) -> None:
+    with Hospital(tmp_path, vigil={**QUICK, "Models": {}}) as hospital:
+        images = head_study("off")
+        send(hospital, images)
+        study = hospital.orthanc.studies()[0]
+        wait_until("the study was looked at", lambda: hospital.orthanc.get(f"/vigil/studies/{study}")["evaluated_at"])
+
+        assert hospital.orthanc.get("/vigil/analyses") == []
+        assert len(hospital.orthanc.instances()) == len(images)
+
+
+def test_a_fresh_installation_into_an_orthanc_with_ten_old_studies_alarms_nobody(tmp_path: Path) -> None:
+    long_ago = dt.datetime.now(dt.UTC) - dt.timedelta(days=400)
+    with Hospital(tmp_path, vigil=QUICK) as hospital:
+        hospital.orthanc.kill()
+        bare = Orthanc(tmp_path / "orthanc", name="ORTHANC", script=None)
+        olds = [head_study(f"old-{number}", started=long_ago if number % 2 else dt.datetime.now(dt.UTC))
+                for number in range(10)]
+        import shutil
+
+        shutil.rmtree(tmp_path / "orthanc" / "vigil")
+        with bare:
+            for images in olds:
+                assert modality.send(images, "127.0.0.1", bare.dicom_port, bare.aet).all_stored
+            bare.terminate()
+        hospital.orthanc.start()
+        hospital.orthanc.wait_ready()
+        fresh = head_study("fresh")
+        send(hospital, fresh)
+
+        settle(hospital, fresh).exactly_once()
+        assert {item["study_instance_uid"] for item in hospital.orthanc.get("/vigil/analyses")} == {
+            str(fresh[0].StudyInstanceUID)}
+        assert len(hospital.ris.received()) == 1
