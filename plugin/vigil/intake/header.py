@@ -62,20 +62,20 @@ class ImageHeader:
     """Of the pixels as stored, their representation and their rescale: equal means the same image under other UIDs."""
 
 
-def read_header(orthanc_id: str, dicom: bytes) -> ImageHeader:
-    """The header of a DICOM file (PS3.10).
+def read_header(orthanc_id: str, dicom: bytes, *, content: str | None = None) -> ImageHeader:
+    """The header of a DICOM file (PS3.10). ``content``: its content hash, where the caller has just made it.
 
     Raises: UnreadableInstance, and nothing else, for any bytes; TruncatedInstance (one of it) where the file ends too
     early, also in its pixels.
     """
     instance = read_instance(dicom)
     try:
-        return _header(orthanc_id, dicom, instance)
+        return _header(orthanc_id, instance, content or content_sha256(dicom, instance.meta))
     except PARSER_ERRORS as error:
         raise UnreadableInstance(f"the header cannot be read ({type(error).__name__})") from None
 
 
-def _header(orthanc_id: str, dicom: bytes, instance: Instance) -> ImageHeader:
+def _header(orthanc_id: str, instance: Instance, content: str) -> ImageHeader:
     attributes = Attributes(instance.dataset)
     sop_instance_uid, series_instance_uid = attributes.text(0x00080018), attributes.text(0x0020000E)
     if not sop_instance_uid or not series_instance_uid:
@@ -93,7 +93,7 @@ def _header(orthanc_id: str, dicom: bytes, instance: Instance) -> ImageHeader:
         sop_instance_uid=sop_instance_uid,
         sop_class_uid=attributes.text(0x00080016) or instance.meta.media_storage_sop_class_uid,
         series_instance_uid=series_instance_uid,
-        content_sha256=content_sha256(dicom, instance.meta),
+        content_sha256=content,
         identity_sha256=identity_sha256(attributes),
         transfer_syntax_uid=instance.meta.transfer_syntax_uid,
         modality=attributes.text(0x00080060).upper(),

@@ -78,7 +78,7 @@ class HeaderCache:
             if known is not None and known[0] == preface and known[1].content_sha256 == content:
                 self._headers.move_to_end(orthanc_id)
                 return known[1]
-        header = read_header(orthanc_id, dicom)
+        header = read_header(orthanc_id, dicom, content=content)
         with self._lock:
             self._headers[orthanc_id] = (preface, header)
             self._headers.move_to_end(orthanc_id)
