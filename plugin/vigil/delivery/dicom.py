@@ -17,6 +17,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
+from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_RJ
 from pynetdicom.presentation import PresentationContext, build_context
 
 from vigil.delivery.destination import PacsDestination
@@ -135,6 +136,7 @@ class _Conversation:
         self._ssl = ssl_context
         self._opened: Association | None = None
         self._aborted_by_peer = False
+        self._rejected: A_ASSOCIATE_RJ | None = None
         self._deadline = float("inf")
         self._done = threading.Event()
         self._watch = threading.Thread(target=self._look, name="vigil-dicom-watch", daemon=True)
@@ -200,7 +202,7 @@ class _Conversation:
         ae.network_timeout = target.timeout_s + _GRACE_S
         began = self._expect(target.connect_timeout_s + target.timeout_s)
         association = ae.associate(
-            target.host,
+            self._address(),
             target.port,
             contexts=self._contexts,
             ae_title=target.aet,
@@ -217,8 +219,8 @@ class _Conversation:
                 f"{target.label} cannot be reached within {target.connect_timeout_s:g} s. Check host and port, that it "
                 "runs, and the firewall" + (", and TLS on both sides" if self._ssl else "")
             )
-        if association.is_rejected:
-            raise DestinationRefused(f"{target.label} rejected the association: {self._rejection(association)}")
+        if self._rejected is not None:
+            raise DestinationRefused(f"{target.label} rejected the association: {self._rejection(self._rejected)}")
         if association.rejected_contexts and not association.accepted_contexts:
             names = sorted({UID(context.abstract_syntax or "").name for context in association.rejected_contexts})
             raise DestinationRefused(
@@ -227,18 +229,28 @@ class _Conversation:
             )
         raise self._broken(began)
 
-    def _rejection(self, association: Association) -> str:
-        primitive = association.acceptor.primitive
+    def _address(self) -> str:
+        """The host as an address. IPv4 before IPv6: only one is tried, and hardly a PACS listens on IPv6 alone."""
         target = self._destination
-        if primitive is None:
-            return "it gave no reason"
-        source, diagnostic = primitive.result_source, primitive.diagnostic
-        if source == 1 and diagnostic == 7:
-            return f"it does not know itself as '{target.aet}' (called AE title): correct 'aet', or its title"
-        if source == 1 and diagnostic == 3:
+        try:
+            found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise DestinationUnreachable(
+                f"{target.label} cannot be reached: the host name is unknown. Check 'host' and the name service"
+            ) from error
+        return str(min(found, key=lambda entry: entry[0] is not socket.AF_INET)[4][0])
+
+    def _rejection(self, pdu: A_ASSOCIATE_RJ) -> str:
+        """PS3.8 9.3.4 in words, with what to do."""
+        target = self._destination
+        if pdu.source == 1 and pdu.reason_diagnostic == 7:
+            return (
+                f"it does not know '{target.aet}' (called AE title), or not for '{target.calling_aet}' at our address: "
+                "correct 'aet', or add both there"
+            )
+        if pdu.source == 1 and pdu.reason_diagnostic == 3:
             return f"it does not know '{target.calling_aet}' (calling AE title): add this title and our address there"
-        said = f"{primitive.reason_str} ({primitive.source_str})"
-        return said + ("; it may take it later" if primitive.result == 2 else "")
+        return f"{pdu.reason_str} ({pdu.source_str})" + ("; it may take it later" if pdu.result == 2 else "")
 
     def _broken(self, began: float) -> DestinationAborted | DestinationSilent | Stopping:
         """What an association that ended without an answer means."""
@@ -271,8 +283,11 @@ class _Conversation:
         self._opened = event.assoc
 
     def _on_pdu(self, event: evt.Event) -> None:
-        if type(event.pdu).__name__ == "A_ABORT_RQ":
+        if isinstance(event.pdu, A_ABORT_RQ):
             self._aborted_by_peer = True
+        elif isinstance(event.pdu, A_ASSOCIATE_RJ):
+            # Kept from the wire: a node that closes right after it can make the library forget that it was rejected.
+            self._rejected = event.pdu
 
     def _look(self) -> None:
         while not self._done.wait(_LOOK_S):

@@ -23,6 +23,6 @@ def faults(content: bytes, profile: Hl7Profile) -> tuple[str, ...]:
     try:
         message: Any = strict(standard)
         message.validate()
-    except HL7apyException as error:
+    except (HL7apyException, ValueError) as error:  # a value that is no number, for one, is a bare ValueError there
         return (f"{type(error).__name__}: see the segments of version {profile.version.value}",)
     return ()

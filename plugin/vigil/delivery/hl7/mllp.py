@@ -107,6 +107,7 @@ class MllpClient:
             raise DestinationSilent(
                 f"{self._destination.label} {lost.detail} before it acknowledged the message; it may have received it. "
                 "It is sent again with the same control id"
+                + (". A receiver that asks for a client certificate and gets none closes like this" if self._ssl else "")
             ) from lost
 
     def _attempt(self, message: bytes, control_id: str, stop: threading.Event) -> Acknowledgement:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
 
 from pydicom import Dataset
+from pydicom.multival import MultiValue
 
 from vigil.delivery.hl7.escape import one_line
 from vigil.delivery.hl7.names import patient_name, physician
@@ -178,4 +179,6 @@ def _first(holder: Dataset, keyword: str) -> Dataset:
 
 def _text(holder: Dataset, keyword: str) -> str:
     value = holder.get(keyword)
+    if isinstance(value, MultiValue):
+        value = "\\".join(str(part) for part in value)  # a backslash where one value was meant
     return "" if value is None else one_line(str(value))
