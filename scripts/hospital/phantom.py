@@ -25,8 +25,8 @@ class Head:
     ``insert_ml``: volume of a hyperdense sphere (None: there is none) of ``insert_hu`` at ``insert_at_mm``.
     ``extra_axial_mm``: thickness of a hyperdense crescent along the inner table of the left side (None: there is none).
     ``marker``: a dense ball in the left cheek, so that no mirror image passes for the head. ``tilt_degrees``: the head
-    turned about the left-right axis (nodding), then a third of it about the axis of the body. ``oversampling``: points a voxel and axis,
-    for partial volume.
+    turned about the left-right axis (nodding), then a third of it about the axis of the body. ``oversampling``: points
+    a voxel and axis, for partial volume.
     """
 
     slices: int = 40
@@ -64,7 +64,7 @@ def phantom(head: Head = Head()) -> NDArray[np.float32]:
 
 def crescent_ml(head: Head) -> float:
     """Volume of the extra-axial crescent, by counting (it has no formula)."""
-    fine = Head(slices=200, matrix=200, spacing_mm=(1.0, 1.0, 1.0), extra_axial_mm=head.extra_axial_mm, noise_hu=0, oversampling=1)
+    fine = Head(200, 200, (1.0, 1.0, 1.0), extra_axial_mm=head.extra_axial_mm, noise_hu=0, oversampling=1)
     return float((phantom(fine) == fine.insert_hu).sum()) / 1000.0
 
 

@@ -101,7 +101,7 @@ def _stored_values(
 
 
 def _native(syntax: str, pixels: PixelElement, allocated: int, rows: int, columns: int) -> NDArray[Any]:
-    if syntax not in LITTLE_ENDIAN and syntax != BIG_ENDIAN and syntax != "":
+    if syntax not in LITTLE_ENDIAN and syntax not in (BIG_ENDIAN, ""):
         if syntax in DECODERS or syntax == RLE_LOSSLESS:
             raise UnreadablePixels("the pixels are not encapsulated, as their transfer syntax says")
         raise UnsupportedTransferSyntax(syntax, UID(syntax).name)
@@ -128,7 +128,7 @@ def _decompressed(syntax: str, pixels: PixelElement, allocated: int, rows: int, 
         else:
             raise UnsupportedTransferSyntax(syntax, UID(syntax).name)
     except DECODER_ERRORS as error:
-        raise UnreadablePixels(f"the compressed pixels cannot be decoded ({type(error).__name__}); send the image again") from None
+        raise UnreadablePixels(f"the compressed pixels cannot be decoded ({type(error).__name__}); send them again") from None
     if decoded.shape != (rows, columns) or decoded.dtype.kind not in "iu" or decoded.dtype.itemsize > dtype.itemsize:
         raise UnreadablePixels("the compressed pixels are of another size or kind than the header says")
     return decoded.astype(dtype, copy=False)

@@ -1,0 +1,61 @@
+"""What can be wrong with a model package or with running it."""
+
+from __future__ import annotations
+
+from vigil.domain.errors import Category, VigilError
+
+
+class InferenceError(VigilError):
+    """A model cannot be run, or did not run to its end."""
+
+
+class ManifestInvalid(InferenceError):
+    """The manifest cannot be used. The message names the file, the line where it is known, and what to write."""
+
+    category = Category.MODEL_INVALID
+
+
+class ModelInvalid(InferenceError):
+    """The package does not do what its manifest says."""
+
+    category = Category.MODEL_INVALID
+
+
+class ModelFileMissing(InferenceError):
+    category = Category.MODEL_FILE_MISSING
+
+
+class ModelHashMismatch(InferenceError):
+    """A file is not the one that the manifest names. ``expected`` and ``actual``: SHA-256, in hexadecimal."""
+
+    category = Category.MODEL_HASH_MISMATCH
+
+    def __init__(self, file: str, expected: str, actual: str) -> None:
+        super().__init__(
+            f"the file '{file}' has SHA-256 {actual}, and the manifest says {expected}; "
+            "install the package again, or have the changed model approved with its new hash"
+        )
+        self.expected = expected
+        self.actual = actual
+
+
+class ModelNotLoaded(InferenceError):
+    """There is no session for the model: it does not load, or was not asked to."""
+
+    category = Category.MODEL_NOT_LOADED
+
+
+class ModelQuarantined(InferenceError):
+    """The process died too often while this model ran."""
+
+    category = Category.MODEL_QUARANTINED
+
+
+class InferenceFailed(InferenceError):
+    """The network stopped with an error, or what it gave cannot be a result."""
+
+    category = Category.INFERENCE_FAILED
+
+
+class OutOfMemory(InferenceError):
+    category = Category.OUT_OF_MEMORY

@@ -1,0 +1,152 @@
+"""From the network's three outputs to an answer: the dense band inside the intracranial cavity, as a region and a volume.
+
+The cavity is the largest connected part of the core, grown back into soft tissue, its holes filled. Only where it was
+found whole may a negative be said (law 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vigil.domain.answer import Answer, AnswerKind, Criterion, Finding, Measurement, Reason
+from vigil.domain.codes import UNITS
+from vigil.domain.errors import Category
+from vigil.domain.manifest import HyperdenseVolume, Manifest
+from vigil.imaging.resample import Grid
+from vigil.imaging.volume import Volume
+from vigil.inference.errors import InferenceFailed
+from vigil.inference.morphology import Mask, grown, largest_part, without_holes, without_small_parts
+
+FACES = (("lowest", 0, 0), ("uppermost", 0, -1), ("front", 1, 0), ("back", 1, -1), ("right", 2, 0), ("left", 2, -1))
+"""Faces of a grid in patient axes: name, axis, index."""
+KEY_SLICES = 3
+KEY_SLICES_APART_MM = 10.0
+
+
+@dataclass(frozen=True, eq=False)
+class Cavity:
+    """The inside of the skull on the grid. ``open_at``: the faces of the scan through which it goes on, with the share of
+    its largest section that is cut there."""
+
+    mask: Mask
+    volume_ml: float
+    open_at: tuple[tuple[str, float], ...]
+
+
+def outline_cavity(core: Mask, tissue: Mask, grid: Grid, rule: HyperdenseVolume) -> Cavity:
+    """The cavity: [slice, row, column] of the grid."""
+    middle = largest_part(core)
+    if not middle.any():
+        return Cavity(middle, 0.0, ())
+    slices, rows, columns = (max(1, round(rule.core_depth_mm / spacing)) for spacing in grid.spacing_mm)
+    whole = without_holes(grown(middle, (slices, rows, columns)) & tissue)
+    return Cavity(whole, float(np.count_nonzero(whole)) * grid.voxel_ml, _open_faces(whole, rule))
+
+
+def find_dense(band: Mask, cavity: Cavity, grid: Grid, rule: HyperdenseVolume) -> Mask:
+    """The band inside the cavity, without components below the least size."""
+    inside = band & cavity.mask
+    if not inside.any():
+        return inside
+    return without_small_parts(inside, max(1, round(rule.minimum_component_ml / grid.voxel_ml)))
+
+
+def answer(
+    outputs: Mapping[str, NDArray[np.float32]], grid: Grid, volume: Volume, manifest: Manifest, operating_point: str
+) -> tuple[Answer, dict[str, Mask]]:
+    """The answer, and the region of its finding in the source's geometry.
+
+    Raises: InferenceFailed where an output has not the shape of the grid.
+    """
+    rule = manifest.postprocessing
+    core, tissue, band = (
+        _as_mask(outputs, name, grid) for name in (rule.cavity_output, rule.tissue_output, rule.band_output)
+    )
+    cavity = outline_cavity(core, tissue, grid, rule)
+    if (reason := _implausible(cavity, rule)) is not None:
+        return _not_analysed(reason), {}
+    region = grid.back(find_dense(band, cavity, grid, rule))
+    entry, point = manifest.finding, manifest.operating_points[operating_point]
+    unit, concept = UNITS[entry.unit], entry.measurement.code()
+    measured = Measurement(concept, float(np.count_nonzero(region)) * volume.voxel_ml, unit)
+    criterion = Criterion(operating_point, concept, point.positive, unit)
+    if measured.value >= point.positive:
+        kind, sentence = AnswerKind.POSITIVE, entry.positive
+    elif cavity.open_at:
+        return _not_analysed(_ends_inside(cavity)), {}
+    elif point.indeterminate is not None and measured.value >= point.indeterminate:
+        kind, sentence = AnswerKind.INDETERMINATE, entry.indeterminate
+    else:
+        kind, sentence = AnswerKind.NEGATIVE, entry.negative
+    findings: tuple[Finding, ...] = ()
+    if kind is not AnswerKind.NEGATIVE and region.any():
+        findings = (Finding(
+            concept=entry.concept.code(), category=entry.category.code(), site=entry.site.code(), measurements=(measured,),
+            region=rule.region, key_slices=_key_slices(region, volume),
+            acr_category=entry.acr_category if kind is AnswerKind.POSITIVE else None,
+        ),)  # fmt: skip
+    return Answer(
+        kind=kind,
+        sentence=sentence.format(value=f"{measured.value:.1f}", unit=unit.value, threshold=f"{point.positive:.1f}"),
+        criterion=criterion,
+        measured=measured,
+        findings=findings,
+        notes=tuple([f"The volume may be larger: {_ends_inside(cavity).text}."] if cavity.open_at else []),
+    ), {rule.region: region} if findings else {}
+
+
+def _implausible(cavity: Cavity, rule: HyperdenseVolume) -> Reason | None:
+    low, high = rule.plausible_cavity_ml.minimum, rule.plausible_cavity_ml.maximum
+    found = f"the inside of the skull could not be outlined: {cavity.volume_ml:.0f} mL were found"
+    if low is not None and cavity.volume_ml < low:
+        return Reason(Category.TRUNCATED_ANATOMY, f"{found}, at least {low:.0f} mL are expected of a whole adult head")
+    if high is not None and cavity.volume_ml > high:
+        return Reason(Category.OUT_OF_SCOPE, f"{found}, at most {high:.0f} mL are expected; an opening in the skull, or no head")
+    return None
+
+
+def _ends_inside(cavity: Cavity) -> Reason:
+    faces = " and ".join(f"the {face} plane cuts {share:.0%} of the largest section" for face, share in cavity.open_at)
+    return Reason(Category.TRUNCATED_ANATOMY, f"the scan ends inside the head: {faces}")
+
+
+def _not_analysed(reason: Reason) -> Answer:
+    return Answer(
+        AnswerKind.NOT_ANALYSED, f"Not analysed: {reason.text}. This is not a negative result.", reason=reason
+    )
+
+
+def _open_faces(mask: Mask, rule: HyperdenseVolume) -> tuple[tuple[str, float], ...]:
+    found = []
+    for name, axis, index in FACES:
+        sections = np.count_nonzero(mask, axis=tuple(other for other in range(3) if other != axis))
+        share = float(sections[index]) / float(sections.max()) if sections.any() else 0.0
+        limit = rule.largest_open_share_at_base if name == "lowest" else rule.largest_open_share_elsewhere
+        if share > limit:
+            found.append((name, share))
+    return tuple(found)
+
+
+def _key_slices(region: Mask, volume: Volume) -> tuple[int, ...]:
+    """Slices of the source, the largest section first, then others well away from those chosen."""
+    areas = np.count_nonzero(region, axis=(1, 2))
+    apart = KEY_SLICES_APART_MM / volume.spacing_mm[0]
+    chosen: list[int] = []
+    for index in np.argsort(-areas, kind="stable").tolist():
+        if areas[index] == 0 or len(chosen) == KEY_SLICES:
+            break
+        if all(abs(index - other) >= apart for other in chosen):
+            chosen.append(index)
+    return tuple(chosen)
+
+
+def _as_mask(outputs: Mapping[str, NDArray[np.float32]], name: str, grid: Grid) -> Mask:
+    values = outputs[name]
+    if values.shape != (1, 1, *grid.voxels.shape):
+        raise InferenceFailed(f"the output '{name}' has shape {values.shape}, not that of its input")
+    mask: Mask = values[0, 0] > 0.5
+    return mask

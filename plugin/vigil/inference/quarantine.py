@@ -1,0 +1,78 @@
+"""A marker on disk names the model in flight, so that a death of the process can be laid at its door (law 1).
+
+A model that was in flight at two deaths is quarantined until a person releases it. A run that ends, well or with an error,
+leaves no marker.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vigil.domain.answer import Reason
+from vigil.domain.errors import Category
+
+DEATHS_ALLOWED = 1
+
+
+class CrashMarker:
+    """``marker``: the file that names the model in flight; ``crashes.json`` beside it counts deaths by model.
+
+    A marker that is there when this is made was left by a process that died. The count is read from disk each time, so
+    that a release by another process is seen.
+    """
+
+    def __init__(self, marker: Path) -> None:
+        self._marker = marker
+        self._crashes = marker.with_name("crashes.json")
+        left_over = self._read(self._marker).get("model_id")
+        if isinstance(left_over, str):
+            deaths = self._deaths()
+            deaths[left_over] = deaths.get(left_over, 0) + 1
+            self._write(self._crashes, deaths)
+        self._marker.unlink(missing_ok=True)
+
+    @contextmanager
+    def in_flight(self, model_id: str) -> Iterator[None]:
+        self._write(self._marker, {"model_id": model_id})
+        try:
+            yield
+        finally:
+            self._marker.unlink(missing_ok=True)
+
+    def reason(self, model_id: str) -> Reason | None:
+        """Why the model is in quarantine; None where it is not."""
+        deaths = self._deaths().get(model_id, 0)
+        if deaths <= DEATHS_ALLOWED:
+            return None
+        return Reason(
+            Category.MODEL_QUARANTINED,
+            f"Orthanc's process ended {deaths} times while this model ran, so it is in quarantine; look at Orthanc's log, "
+            "then release it",
+        )
+
+    def release(self, model_id: str) -> None:
+        deaths = self._deaths()
+        if deaths.pop(model_id, None) is not None:
+            self._write(self._crashes, deaths)
+
+    def _deaths(self) -> dict[str, int]:
+        return {name: count for name, count in self._read(self._crashes).items() if isinstance(count, int)}
+
+    @staticmethod
+    def _read(path: Path) -> dict[str, object]:
+        try:
+            content = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    @staticmethod
+    def _write(path: Path, content: object) -> None:
+        # Whole or not at all: a death between two writes must not leave half a name.
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(path.name + ".partial")
+        partial.write_text(json.dumps(content), "utf-8")
+        partial.replace(path)

@@ -1,0 +1,135 @@
+"""The installed models: one folder a package, read from disk and held to its hashes.
+
+A broken package is listed with what is wrong with it; it never hides the others and never stops a start (law 1).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from vigil.domain.answer import Reason
+from vigil.domain.errors import VigilError
+from vigil.domain.manifest import Manifest
+from vigil.inference.errors import ModelFileMissing, ModelHashMismatch, ModelInvalid
+from vigil.inference.manifest_file import FILE, read_manifest
+from vigil.inference.onnx_file import refuse_external_data
+
+LARGEST_FILE_BYTES = 4 << 30
+
+
+@dataclass(frozen=True)
+class InstalledModel:
+    """A package in its folder. ``problem``: why it cannot run, found when it was listed; ``manifest`` is None where that
+    cannot be read, and ``model_id`` then the folder's name."""
+
+    folder: Path
+    manifest: Manifest | None
+    model_id: str
+    problem: Reason | None
+
+    def verify(self) -> Reason | None:
+        """Reads and hashes every file again. None where all are what the manifest says."""
+        try:
+            if self.manifest is None:
+                return self.problem
+            _verify(self.folder, self.manifest)
+        except VigilError as error:
+            return Reason(error.category, error.message)
+        return None
+
+    def read_network(self) -> bytes:
+        """The network's file, hashed: the bytes returned are the bytes that were checked.
+
+        Raises: ModelInvalid, ModelFileMissing, ModelHashMismatch.
+        """
+        if self.manifest is None:
+            raise ModelInvalid("the package has no manifest that can be read")
+        name = self.manifest.network.file
+        content = _read(self.folder, name)
+        _insist(name, self.manifest.files[name], hashlib.sha256(content).hexdigest())
+        refuse_external_data(content)
+        return content
+
+
+class Registry:
+    """The folder of model packages."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def installed(self) -> tuple[InstalledModel, ...]:
+        """Every package, by name; none where the folder is missing. Never raises for what a package holds."""
+        try:
+            folders = sorted(item for item in self._folder.iterdir() if item.is_dir() and not item.name.startswith("."))
+        except OSError:
+            return ()
+        return tuple(_installed(folder) for folder in folders)
+
+
+def _installed(folder: Path) -> InstalledModel:
+    manifest: Manifest | None = None
+    try:
+        # The manifest, too, must lie in the folder itself.
+        _regular_file(folder, FILE)
+        manifest = read_manifest(folder / FILE)
+        if manifest.id != folder.name:
+            raise ModelInvalid(f"{FILE} says id '{manifest.id}', and its folder is '{folder.name}'; make them the same")
+        _verify(folder, manifest)
+    except VigilError as error:
+        return InstalledModel(folder, manifest, folder.name, Reason(error.category, error.message))
+    return InstalledModel(folder, manifest, folder.name, None)
+
+
+def _verify(folder: Path, manifest: Manifest) -> None:
+    for name, expected in manifest.files.items():
+        if name == manifest.network.file:
+            content = _read(folder, name)
+            _insist(name, expected, hashlib.sha256(content).hexdigest())
+            refuse_external_data(content)
+            continue
+        path = _regular_file(folder, name)
+        try:
+            with path.open("rb") as file:
+                _insist(name, expected, hashlib.file_digest(file, "sha256").hexdigest())
+        except OSError as error:
+            raise ModelFileMissing(f"the file '{name}' cannot be read ({type(error).__name__})") from None
+
+
+def _insist(name: str, expected: str, actual: str) -> None:
+    if actual != expected.lower():
+        raise ModelHashMismatch(name, expected, actual)
+
+
+def _read(folder: Path, name: str) -> bytes:
+    path = _regular_file(folder, name)
+    try:
+        if path.stat().st_size > LARGEST_FILE_BYTES:
+            raise ModelInvalid(f"the file '{name}' is larger than {LARGEST_FILE_BYTES >> 30} GiB")
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelFileMissing(
+            f"the file '{name}' cannot be read ({type(error).__name__}); check its permissions"
+        ) from None
+
+
+def _regular_file(folder: Path, name: str) -> Path:
+    """The file's path, which lies in the package and is reached through no link: what was approved is what is there."""
+    pure = PurePosixPath(name)
+    if not pure.parts or pure.is_absolute() or ".." in pure.parts or "\\" in name or "\0" in name:
+        raise ModelInvalid(f"the file name '{name}' leads out of the package; name files of the package's own folder")
+    path = folder
+    for index, part in enumerate(pure.parts):
+        path = path / part
+        try:
+            mode = path.lstat().st_mode
+        except OSError:
+            raise ModelFileMissing(f"the file '{name}' is missing; install the package again") from None
+        if stat.S_ISLNK(mode):
+            raise ModelInvalid(f"'{name}' is or lies behind a symbolic link; put the file itself into the package")
+        last = index == len(pure.parts) - 1
+        if not (stat.S_ISREG(mode) if last else stat.S_ISDIR(mode)):
+            raise ModelInvalid(f"'{name}' is not a plain file")
+    return path

@@ -1,0 +1,184 @@
+"""Runs the loaded models, one at a time, inside Orthanc's process: quarantine, memory, stop and provider in one place."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vigil.domain.answer import Answer, Reason
+from vigil.domain.errors import Stopping, VigilError
+from vigil.domain.manifest import Manifest
+from vigil.imaging.resample import Grid, resample
+from vigil.imaging.volume import Volume
+from vigil.inference import hyperdense
+from vigil.inference.errors import InferenceFailed, ModelNotLoaded, ModelQuarantined, OutOfMemory
+from vigil.inference.quarantine import CrashMarker
+from vigil.inference.registry import InstalledModel
+from vigil.inference.session import NetworkSession
+
+WORKING_COPIES = 12
+"""Float32 tensors of the network's size that a run holds at its peak: measured, rounded up (models/*/CARD.md)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Inference:
+    """A model's answer on one volume. ``masks``: by region, [slice, row, column] of the *source*. ``timings_s``: by
+    stage (resample, network, postprocess). ``provider``: "cpu" or "cuda", as the session says."""
+
+    answer: Answer
+    masks: dict[str, NDArray[np.bool_]]
+    timings_s: dict[str, float]
+    provider: str
+
+
+@dataclass(frozen=True, eq=False)
+class _Loaded:
+    weights_sha256: str
+    session: NetworkSession
+
+
+class Runtime:
+    """``memory_budget_mib``: what volume and network may take together. ``marker``: see :mod:`vigil.inference.quarantine`."""
+
+    def __init__(
+        self, *, provider: str, threads: int, allow_cpu_fallback: bool, memory_budget_mib: int, marker: Path
+    ) -> None:
+        self._provider = provider
+        self._threads = threads
+        self._allow_cpu_fallback = allow_cpu_fallback
+        self._budget_bytes = memory_budget_mib << 20
+        self._marker = CrashMarker(marker)
+        self._loaded: dict[str, _Loaded] = {}
+        self._running = threading.Lock()
+
+    def load(self, model: InstalledModel) -> None:
+        """Makes and warms the model's session; does nothing where there is one for these weights.
+
+        Raises: ModelInvalid, ModelFileMissing, ModelHashMismatch, ModelNotLoaded, ModelQuarantined, OutOfMemory.
+        """
+        manifest = _manifest(model)
+        known = self._loaded.get(model.model_id)
+        if known is not None and known.weights_sha256 == manifest.weights_sha256:
+            return
+        self._refuse_quarantined(model.model_id)
+        content = model.read_network()
+        with self._running, self._marker.in_flight(model.model_id):
+            session = NetworkSession(
+                content, manifest.network, provider=self._provider, threads=self._threads,
+                allow_cpu_fallback=self._allow_cpu_fallback,
+            )  # fmt: skip
+        self._loaded[model.model_id] = _Loaded(manifest.weights_sha256, session)
+
+    def run(
+        self, model: InstalledModel, volume: Volume, *, operating_point: str, stop: threading.Event
+    ) -> Inference:
+        """The model's answer. One run at a time; a second caller waits.
+
+        Raises: ModelNotLoaded; ModelQuarantined; InferenceFailed (also for NaN or infinity, in or out); OutOfMemory;
+        Stopping.
+        """
+        manifest = _manifest(model)
+        loaded = self._loaded.get(model.model_id)
+        if loaded is None or loaded.weights_sha256 != manifest.weights_sha256:
+            raise ModelNotLoaded(f"the model '{model.model_id}' is not loaded; enable it in the settings and restart Orthanc")
+        if operating_point not in manifest.operating_points:
+            known = ", ".join(sorted(manifest.operating_points))
+            raise InferenceFailed(f"the model has no operating point '{operating_point}'; it has {known}")
+        self._refuse_quarantined(model.model_id)
+        self._refuse_too_large(manifest, volume)
+        with self._turn(stop), self._marker.in_flight(model.model_id):
+            try:
+                return _run(loaded.session, manifest, volume, operating_point, stop)
+            except MemoryError:
+                raise OutOfMemory("not enough memory to analyse this volume") from None
+
+    def describe(self, model_id: str) -> str:
+        """What runs the model, for people: "ONNX Runtime 1.26.0 CPU"."""
+        loaded = self._loaded.get(model_id)
+        return "not loaded" if loaded is None else loaded.session.describe()
+
+    def quarantine(self, model_id: str) -> Reason | None:
+        """Why the model may not run; None where it may."""
+        return self._marker.reason(model_id)
+
+    def release(self, model_id: str) -> None:
+        """A person has looked into it: the model may run again."""
+        self._marker.release(model_id)
+
+    def close(self) -> None:
+        """Lets go of the sessions, after the run in flight (stop it first)."""
+        with self._running:
+            self._loaded.clear()
+
+    @contextmanager
+    def _turn(self, stop: threading.Event) -> Iterator[None]:
+        while not self._running.acquire(timeout=0.1):
+            _look(stop)
+        try:
+            _look(stop)
+            yield
+        finally:
+            self._running.release()
+
+    def _refuse_quarantined(self, model_id: str) -> None:
+        if (reason := self._marker.reason(model_id)) is not None:
+            raise ModelQuarantined(reason.text)
+
+    def _refuse_too_large(self, manifest: Manifest, volume: Volume) -> None:
+        extent = float(np.prod(volume.spacing_mm)) * volume.voxels.size
+        tensor = 4 * extent / float(np.prod(manifest.preprocessing.spacing_mm))
+        needed = volume.voxels.nbytes + int(WORKING_COPIES * tensor)
+        if needed > self._budget_bytes:
+            raise OutOfMemory(
+                f"the analysis would need {needed >> 20} MiB, more than the {self._budget_bytes >> 20} MiB of "
+                "Runtime.MemoryBudgetMiB; raise it, or send a smaller field of view"
+            )
+
+
+def _run(
+    session: NetworkSession, manifest: Manifest, volume: Volume, operating_point: str, stop: threading.Event
+) -> Inference:
+    begun = time.perf_counter()
+    grid = resample(volume, manifest.preprocessing.spacing_mm)
+    _insist_finite("the volume", grid.voxels)
+    resampled = time.perf_counter()
+    outputs = dict(session.run(grid.voxels[None, None], stop))
+    for name, values in outputs.items():
+        _insist_finite(f"the output '{name}'", values)
+    ran = time.perf_counter()
+    _look(stop)
+    answer, masks = _postprocess(outputs, grid, volume, manifest, operating_point)
+    timings = {"resample": resampled - begun, "network": ran - resampled, "postprocess": time.perf_counter() - ran}
+    return Inference(answer, masks, timings, session.provider)
+
+
+def _postprocess(
+    outputs: dict[str, NDArray[np.float32]], grid: Grid, volume: Volume, manifest: Manifest, operating_point: str
+) -> tuple[Answer, dict[str, NDArray[np.bool_]]]:
+    return hyperdense.answer(outputs, grid, volume, manifest, operating_point)
+
+
+def _manifest(model: InstalledModel) -> Manifest:
+    if model.problem is not None:
+        raise VigilError(model.problem.text, category=model.problem.category)
+    if model.manifest is None:
+        raise ModelNotLoaded(f"the model '{model.model_id}' has no manifest that can be read")
+    return model.manifest
+
+
+def _insist_finite(what: str, values: NDArray[np.float32]) -> None:
+    # One sum instead of a mask: a NaN or an infinity anywhere makes it so.
+    if not np.isfinite(values.sum(dtype=np.float64)):
+        raise InferenceFailed(f"{what} holds a value that is no number")
+
+
+def _look(stop: threading.Event) -> None:
+    if stop.is_set():
+        raise Stopping("Orthanc is stopping; the model runs again after its start")

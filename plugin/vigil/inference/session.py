@@ -1,0 +1,134 @@
+"""One ONNX Runtime session of one network: made and warmed once, at start, since making one holds the interpreter lock."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnxruntime import (  # type: ignore[attr-defined]  # the package exports them, but does not say so
+    InferenceSession,
+    RunOptions,
+    SessionOptions,
+    __version__,
+    get_available_providers,
+)
+from onnxruntime.capi import onnxruntime_pybind11_state as native
+
+from vigil.domain.errors import Stopping
+from vigil.domain.manifest import Network
+from vigil.inference.errors import InferenceFailed, ModelInvalid, ModelNotLoaded, OutOfMemory
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+WARM_SHAPE = (1, 1, 16, 16, 16)
+LOOK_EVERY_S = 0.05
+RANK = 5
+
+# ONNX Runtime's exceptions have no class of their own in common.
+NATIVE_ERRORS: tuple[type[Exception], ...] = (
+    native.EPFail, native.EngineError, native.Fail, native.InvalidArgument, native.InvalidGraph, native.InvalidProtobuf,
+    native.NoModel, native.NoSuchFile, native.NotFound, native.NotImplemented, native.RuntimeException, RuntimeError, ValueError,
+)  # fmt: skip
+
+
+class NetworkSession:
+    """``provider``: "cpu" or "cuda", as the session itself says, not as it was asked for.
+
+    Raises: ModelNotLoaded where the network does not load, or CUDA was asked for, not had, and the CPU not allowed in its
+    place; ModelInvalid where inputs and outputs are not those of the manifest.
+    """
+
+    def __init__(
+        self, content: bytes, network: Network, *, provider: str, threads: int, allow_cpu_fallback: bool
+    ) -> None:
+        self._network = network
+        wanted = [PROVIDERS[provider], PROVIDERS["cpu"]] if provider != "cpu" else [PROVIDERS["cpu"]]
+        if wanted[0] not in get_available_providers():
+            if not allow_cpu_fallback:
+                raise ModelNotLoaded(_no_gpu("the installed ONNX Runtime has no CUDA"))
+            wanted = [PROVIDERS["cpu"]]
+        options = SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4  # its messages go to standard error past our log, and may name paths
+        # The arena keeps the largest run's memory for good: a bundle in Orthanc's process gives it back.
+        options.enable_cpu_mem_arena = False
+        # Threads that spin after a run would burn the cores that Orthanc needs.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = InferenceSession(content, options, providers=wanted)
+        except NATIVE_ERRORS as error:
+            raise ModelNotLoaded(
+                f"ONNX Runtime {__version__} does not load the network: {_first_line(error)}; export it again for "
+                "this version"
+            ) from None
+        except MemoryError:
+            raise OutOfMemory("not enough memory to load the network") from None
+        self._session.disable_fallback()
+        got = self._session.get_providers()
+        self.provider = "cuda" if PROVIDERS["cuda"] in got else "cpu"
+        if provider == "cuda" and self.provider != "cuda" and not allow_cpu_fallback:
+            raise ModelNotLoaded(_no_gpu("the CUDA provider did not start"))
+        self._insist_on_names()
+        self.run(np.zeros(WARM_SHAPE, np.float32), threading.Event())
+
+    def describe(self) -> str:
+        """For people: what runs the network."""
+        return f"ONNX Runtime {__version__} {self.provider.upper()}"
+
+    def run(self, tensor: NDArray[np.float32], stop: threading.Event) -> Mapping[str, NDArray[np.float32]]:
+        """The outputs by name, for an input of NCDHW. Ends early when ``stop`` is set.
+
+        Raises: Stopping; InferenceFailed; OutOfMemory.
+        """
+        options = RunOptions()
+        options.log_severity_level = 4
+        finished = threading.Event()
+        watcher = threading.Thread(target=_terminate_on, args=(stop, finished, options), name="vigil-stop", daemon=True)
+        watcher.start()
+        try:
+            values: Any = self._session.run(list(self._network.outputs), {self._network.input: tensor}, options)
+        except MemoryError:
+            raise OutOfMemory("not enough memory to run the network") from None
+        except NATIVE_ERRORS as error:
+            if stop.is_set():
+                raise Stopping("Orthanc is stopping; the model runs again after its start") from None
+            if "alloc" in str(error).lower():
+                raise OutOfMemory(f"not enough memory to run the network on {self.provider}") from None
+            raise InferenceFailed(f"the network stopped with an error: {_first_line(error)}") from None
+        finally:
+            finished.set()
+            watcher.join()
+        return dict(zip(self._network.outputs, values, strict=True))
+
+    def _insist_on_names(self) -> None:
+        inputs = {item.name: item for item in self._session.get_inputs()}
+        outputs = {item.name for item in self._session.get_outputs()}
+        if list(inputs) != [self._network.input]:
+            raise ModelInvalid(f"the network's inputs are {sorted(inputs)}, and the manifest says '{self._network.input}'")
+        if missing := set(self._network.outputs) - outputs:
+            raise ModelInvalid(f"the network has no output {sorted(missing)}, which the manifest names; it has {sorted(outputs)}")
+        entry = inputs[self._network.input]
+        if entry.type != "tensor(float)" or len(entry.shape) != RANK:
+            raise ModelInvalid(f"the network's input is {entry.type} of rank {len(entry.shape)}; it must be float32, NCDHW")
+
+
+def _terminate_on(stop: threading.Event, finished: threading.Event, options: RunOptions) -> None:
+    while not finished.wait(LOOK_EVERY_S):
+        if stop.is_set():
+            options.terminate = True
+            return
+
+
+def _no_gpu(why: str) -> str:
+    return (
+        f"the GPU was asked for and cannot be used: {why}; repair it, or set Runtime.AllowCpuFallback to true, or "
+        "Runtime.Provider to \"cpu\""
+    )
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return text[0][:200] if text else type(error).__name__
