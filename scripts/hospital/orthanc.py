@@ -44,6 +44,10 @@ class OrthancDidNotStop(Exception):
     """Orthanc was asked to stop (SIGTERM) and did not in time."""
 
 
+class OrthancEnded(ConnectionError):
+    """Orthanc is gone: it ended by itself, or was killed."""
+
+
 class OrthancRefused(Exception):
     """Orthanc answered a request with an error."""
 
@@ -229,6 +233,13 @@ class Orthanc:
             content = response.read()
         except http.client.HTTPException as error:
             raise ConnectionError(f"{self.name} broke off its answer to {method} {path}: {error!r}") from error
+        except OSError as error:
+            if self._process is not None and self._process.poll() is not None:
+                code = self._process.returncode
+                raise OrthancEnded(
+                    f"{self.name} ended by itself with exit code {code}. Log: {self.log_path}"
+                ) from error
+            raise
         finally:
             connection.close()
         if not 200 <= response.status < 300:

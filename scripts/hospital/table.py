@@ -18,7 +18,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], width: int = 140) 
     available = width - len(GAP) * (columns - 1)
     while sum(widths) > available and max(widths) > 8:
         widths[widths.index(max(widths))] -= 1
-    to_the_right = [all(_is_number(row[column]) for row in rows) and bool(rows) for column in range(columns)]
+    to_the_right = [_are_numbers([row[column] for row in rows]) for column in range(columns)]
     lines = [*_wrapped(head, widths, to_the_right), GAP.join("─" * width for width in widths)]
     for row in rows:
         lines += _wrapped(row, widths, to_the_right)
@@ -55,5 +55,6 @@ def _cells(text: str) -> int:
     return len(text) + wide - sum(unicodedata.combining(character) != 0 for character in text)
 
 
-def _is_number(text: str) -> bool:
-    return text in ("", "–") or text.split(" ", maxsplit=1)[0].replace(".", "", 1).isdigit()
+def _are_numbers(cells: Sequence[str]) -> bool:
+    filled = [cell for cell in cells if cell not in ("", "–")]
+    return bool(filled) and all(cell.split(" ", maxsplit=1)[0].replace(".", "", 1).isdigit() for cell in filled)

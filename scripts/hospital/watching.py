@@ -61,7 +61,7 @@ def heads() -> tuple[Head, Head]:
 
 def send(head: Head, hospital: Hospital) -> Sending:
     """From the modality to Orthanc, by C-STORE."""
-    sent = modality.send(head.images, "127.0.0.1", hospital.orthanc.dicom_port, hospital.orthanc.aet)
+    sent = modality.send(head.images, "127.0.0.1", hospital.orthanc.dicom_port, hospital.orthanc.aet, associations=3)
     if not sent.all_stored:
         raise NotAccepted(f"Orthanc did not take every image of: {head.label}.")
     return Sending(head, sent)
