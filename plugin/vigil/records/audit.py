@@ -96,6 +96,9 @@ class Audit(LedgerPart):
         """Walks the whole chain and says where it is first broken, and how."""
         count, previous = 0, FIRST_HASH
         with self._database.read() as connection:
+            early = connection.execute(select(audit.c.sequence).where(audit.c.sequence < 1).limit(1)).scalar_one_or_none()
+            if early is not None:
+                return AuditVerdict(0, early, Break.ADDED, f"entry {early} stands before the first")
             while rows := connection.execute(
                     select(audit).where(audit.c.sequence > count).order_by(audit.c.sequence).limit(CHUNK)).all():
                 for row in rows:

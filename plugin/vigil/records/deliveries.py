@@ -17,7 +17,7 @@ from vigil.records.tables import delivery, object_status
 
 
 class Deliveries(LedgerPart):
-    def begin_delivery(  # noqa: PLR0917
+    def begin_delivery(
         self, delivery_id: str, destination: str, kind: DeliveryKind, analysis_id: str, revision: int, at: datetime,
     ) -> bool:
         """Promises a delivery. Returns False where it was promised before."""

@@ -38,6 +38,7 @@ class Ledger(Installations, Studies, Decisions, Analyses, Objects, Deliveries, M
         :class:`LedgerUnavailable` where the file is damaged, of a newer Vigil, or sealed with another key."""
         database = Database(url)
         try:
+            database.check()
             migrate(database)
             ledger = cls(database, sealer, clock, new_uuid)
             ledger._check_key()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from alembic import command
@@ -16,6 +17,10 @@ from vigil.records.errors import LedgerUnavailable
 FOLDER = Path(__file__).parent / "migrations"
 POSTGRESQL_LOCK = 5_641_747
 """Any number, the same in every process: only one migrates."""
+
+
+ALEMBIC = threading.Lock()
+"""Alembic keeps the migration under way in proxies of its modules: one thread of a process at a time."""
 
 
 def migrate(database: Database) -> None:
@@ -37,7 +42,8 @@ def migrate(database: Database) -> None:
                 f"the ledger was written by a newer Vigil (schema {version}, this one knows up to {newest}); install that "
                 "version again, or restore the ledger from the backup made before it")
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        with ALEMBIC:
+            command.upgrade(config, "head")
 
 
 def _version(connection: Connection) -> str | None:

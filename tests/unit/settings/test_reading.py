@@ -109,9 +109,9 @@ def test_models_in_shadow_or_live_are_enabled_and_the_others_are_off() -> None:
 def test_settings_cannot_be_changed() -> None:
     settings = load(FULL)
     with pytest.raises(ValidationError):
-        settings.enabled = False  # type: ignore[misc]
+        settings.enabled = False
     with pytest.raises(ValidationError):
-        settings.pacs["pacs"].port = 1  # type: ignore[misc]
+        settings.pacs["pacs"].port = 1
 
 
 def test_parts_can_be_made_by_their_python_names() -> None:
