@@ -98,7 +98,10 @@ def _answer(request: ResultRequest, image: Image.Image, draw: ImageDraw.ImageDra
     if told is not None:
         below = max(below + 22, y + 150 if width < WIDTH else 0)
         below = _score(image, draw, told, (left, below), width, KIND_COLOURS[request.answer.kind])
-    Hand(20, MUTED).write_block(draw, (left, below + 12), wording.criterion_words(request), width, most_lines=3)
+    rule = wording.criterion_words(request)
+    if told is not None:
+        rule = f"Positive at or above it. Operating point '{told.operating_point}'"
+    Hand(20, MUTED).write_block(draw, (left, below + 12), rule, width, most_lines=3)
 
 
 def _score(
@@ -145,7 +148,7 @@ def _picture(
         draw.text(place, letter, font=hand.font(), fill=TEXT, anchor="mm", stroke_width=2, stroke_fill=(0, 0, 0))
     number = str(source.get("InstanceNumber") or index + 1)
     caption = f"Image {number}, {window.words()}"
-    caption += ", contour by AI" if masks else ", no contour" if request.answer.kind.analysed else ""
+    caption += ", contour by AI" if masks else ", nothing marked"
     Hand(20, MUTED).write_block(draw, (left, top + side + 8), caption, side, most_lines=1)
     return True
 
@@ -192,7 +195,7 @@ def _footer_rows(request: ResultRequest) -> list[_Row]:
         _Row("Made by", f"Vigil {device.bundle_version}, {device.runtime}, weights {analysis.weights_sha256[:12]}", 2, hand),
     ]
     if request.predecessor is not None:
-        rows.append(_Row("Replaces", wording.supersedes_words(request), 2, Hand(20, YELLOW)))
+        rows.append(_Row(f"Revision {analysis.revision}", wording.supersedes_words(request), 2, Hand(20, YELLOW)))
     if answer.notes:
         rows.append(_Row("Notes", " ".join(answer.notes), 2, hand))
     rows.append(_Row("Limits", " ".join(request.manifest.limitations), 3, hand))

@@ -38,13 +38,17 @@ def outlines(mask: Mask) -> list[Polygon]:
 
 def outline_of_largest(mask: Mask) -> Polygon | None:
     """The outer boundary of the largest connected part of a plane mask, None of an empty one."""
-    plane = SimpleITK.GetImageFromArray(mask.astype(np.uint8))
-    parts = SimpleITK.ConnectedComponent(plane)  # type: ignore[no-untyped-call]
-    labels = SimpleITK.GetArrayViewFromImage(parts)
-    if not labels.any():
+    if not mask.any():
         return None
-    largest = int(np.bincount(labels.ravel())[1:].argmax()) + 1
-    return outlines(np.asarray(labels == largest))[0]
+    return outlines(largest_part(mask))[0]
+
+
+def largest_part(mask: Mask) -> Mask:
+    """The largest part of a plane mask whose pixels touch by their edges; the mask itself where it is empty."""
+    plane = SimpleITK.GetImageFromArray(mask.astype(np.uint8))
+    labels = SimpleITK.GetArrayFromImage(SimpleITK.ConnectedComponent(plane))  # type: ignore[no-untyped-call]
+    sizes = np.bincount(labels.ravel())[1:]
+    return np.asarray(labels == sizes.argmax() + 1) if sizes.size else mask
 
 
 def signed_area(polygon: Polygon) -> float:

@@ -6,7 +6,7 @@ they would fall under a contrast of 7:1 on the background.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from PIL import Image, ImageDraw
 
@@ -87,8 +87,11 @@ def sign(image: Image.Image, left: int, top: int, side: int, kind: AnswerKind) -
             draw.ellipse(at(left, top, right, bottom), outline=colour, width=line)
             draw.line(at(left + side * 0.28, middle_y, right - side * 0.28, middle_y), fill=colour, width=line)
         elif kind is AnswerKind.INDETERMINATE:
-            corners = _scaled_corners(at, [(middle_x, top), (right, middle_y), (middle_x, bottom), (left, middle_y)])
-            draw.line([*corners, corners[0], corners[1]], fill=colour, width=line, joint="curve")
+            for inset, fill in ((0.0, colour), (side * 0.125, BACKGROUND)):
+                diamond = (
+                    middle_x, top + inset, right - inset, middle_y, middle_x, bottom - inset, left + inset, middle_y,
+                )  # fmt: skip
+                draw.polygon(at(*diamond), fill=fill)
             hand = Hand(side * 0.5 * SMOOTHING, colour, bold=1.5 * SMOOTHING)
             centre = at(middle_x, middle_y)
             hand.write(draw, (centre[0], centre[1]), "?", anchor="mm")
@@ -99,12 +102,9 @@ def sign(image: Image.Image, left: int, top: int, side: int, kind: AnswerKind) -
             draw.line(at(left + side * 0.2, bottom - side * 0.2, right - side * 0.2, top + side * 0.2), fill=colour, width=line)
         else:
             cut = side * 0.3
-            octagon = _scaled_corners(
-                at,
-                [
-                    (left + cut, top), (right - cut, top), (right, top + cut), (right, bottom - cut),
-                    (right - cut, bottom), (left + cut, bottom), (left, bottom - cut), (left, top + cut),
-                ],
+            octagon = at(
+                left + cut, top, right - cut, top, right, top + cut, right, bottom - cut,
+                right - cut, bottom, left + cut, bottom, left, bottom - cut, left, top + cut,
             )  # fmt: skip
             draw.polygon(octagon, fill=colour)
             inner = side * 0.31
@@ -132,8 +132,3 @@ def gauge(
 
     smooth(image, (left - 14, top, left + width + 14, top + 48), paint)
     return threshold_x
-
-
-def _scaled_corners(at: Scaled, corners: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    flat = at(*(value for corner in corners for value in corner))
-    return list(zip(flat[::2], flat[1::2], strict=True))

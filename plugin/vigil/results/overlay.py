@@ -90,7 +90,8 @@ def _words(
         told = wording.score(request)
         if told is not None:
             below.append((hand, f"{told.value_text} in all (threshold {told.threshold_text})"))
-    below.append((plain, f"Slice {index + 1} of {len(request.sources)}"))
+    number = request.sources[index].get("InstanceNumber") or index + 1
+    below.append((plain, f"Image {number}, slice {index + 1} of {len(request.sources)}"))
     bottom = round(rows * (1 - MARGIN)) - sum(writer.line_height() for writer, _ in below)
     for writer, line in below:
         writer.write_outlined(draw, (left, bottom), line, outline=2)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from pydicom import Dataset
 
-from vigil.results.contour import Mask, outlines
+from vigil.results.contour import Mask, largest_part, outlines
 
 CONTOUR_COLOURS = ((255, 222, 50), (90, 220, 255), (255, 130, 230))
 """By number of the finding: yellow, cyan, magenta. Never red against green."""
@@ -106,13 +106,14 @@ def _letters(direction: Sequence[float]) -> str:
 
 
 def _field(values: NDArray[np.uint8], spacing_mm: tuple[float, float]) -> tuple[int, int, int, int]:
-    """Top, bottom, left, right of a field around what is not black, as square in the patient as the image allows."""
-    seen = values > 40
+    """Top, bottom, left, right of a field around the patient (the largest thing that is not black: a head rest is
+    not), as square in the patient as the image allows."""
+    seen = largest_part(values > 40)
     rows, columns = np.flatnonzero(seen.sum(axis=1) > 3), np.flatnonzero(seen.sum(axis=0) > 3)
     height, width = values.shape
     if rows.size == 0 or columns.size == 0:
         return 0, height, 0, width
-    side_mm = 1.06 * max((rows[-1] - rows[0] + 1) * spacing_mm[0], (columns[-1] - columns[0] + 1) * spacing_mm[1])
+    side_mm = 1.18 * max((rows[-1] - rows[0] + 1) * spacing_mm[0], (columns[-1] - columns[0] + 1) * spacing_mm[1])
     top, bottom = _span((int(rows[0]) + int(rows[-1]) + 1) / 2, side_mm / spacing_mm[0], height)
     left, right = _span((int(columns[0]) + int(columns[-1]) + 1) / 2, side_mm / spacing_mm[1], width)
     return top, bottom, left, right

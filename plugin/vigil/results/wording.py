@@ -103,7 +103,7 @@ def reason_words(request: ResultRequest) -> str:
 def supersedes_words(request: ResultRequest) -> str:
     if request.predecessor is None:
         return ""
-    return f"Replaces this model's earlier result for this study (revision {request.analysis.revision}). Disregard that one."
+    return "Replaces this model's earlier result for this study. Disregard that one."
 
 
 def _study_date(date: str) -> str:

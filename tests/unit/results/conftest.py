@@ -1,0 +1,66 @@
+"""Makes the requests of ``result_cases`` and the validators importable, and writes the results of a case to files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
+# ruff: noqa: E402 - what follows is found by the line above
+
+from pydicom import Dataset
+from result_cases import request, study
+
+from hospital.ct_series import dicom_bytes
+from vigil.domain.answer import AnswerKind
+from vigil.results.make import make_results
+from vigil.results.objects import Role
+from vigil.results.request import ResultRequest
+
+
+@dataclass(frozen=True)
+class Written:
+    """The files of a case: what came from the scanner and what was made of it."""
+
+    asked: ResultRequest
+    sources: tuple[Path, ...]
+    results: tuple[Path, ...]
+
+    @property
+    def report(self) -> Path:
+        return next(path for path in self.results if path.name.startswith(Role.REPORT))
+
+
+Write = Callable[[str, ResultRequest, list[Dataset]], Written]
+
+
+@pytest.fixture(scope="session")
+def write(tmp_path_factory: pytest.TempPathFactory) -> Write:
+    def to_files(name: str, asked: ResultRequest, files: list[Dataset]) -> Written:
+        folder = tmp_path_factory.mktemp(name)
+        sources = []
+        for index, ds in enumerate(files):
+            sources.append(folder / f"source-{index:03}.dcm")
+            sources[-1].write_bytes(dicom_bytes(ds))
+        results = []
+        for made in make_results(asked):
+            results.append(folder / f"{made.role}-{made.index}.dcm")
+            results[-1].write_bytes(made.dicom)
+        return Written(asked, tuple(sources), tuple(results))
+
+    return to_files
+
+
+@pytest.fixture(scope="session")
+def small_study() -> tuple[list[Dataset], object]:
+    return study()
+
+
+@pytest.fixture(scope="session")
+def each_kind(small_study: tuple[list[Dataset], object]) -> dict[AnswerKind, ResultRequest]:
+    files, hu = small_study
+    return {kind: request(kind, files=files, hu=hu) for kind in AnswerKind}

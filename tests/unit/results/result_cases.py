@@ -1,0 +1,219 @@
+"""Requests for results, made from a small phantom: one for each kind of answer, and the variations that hospitals bring."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset, dcmread
+
+from hospital.ct_series import Acquisition, Patient, ct_series, dicom_bytes
+from hospital.phantom import Head, phantom
+from vigil.domain import codes
+from vigil.domain.answer import Analysis, Answer, AnswerKind, Criterion, Finding, InputInstance, Measurement, Reason
+from vigil.domain.errors import Category
+from vigil.domain.identity import digest, object_uid
+from vigil.domain.manifest import (
+    BodyPart,
+    CodeEntry,
+    FindingEntry,
+    HyperdenseVolume,
+    Manifest,
+    Network,
+    OperatingPoint,
+    PermittedOutput,
+    Preprocessing,
+    Range,
+    Regulatory,
+    RegulatoryStatus,
+    Scope,
+    SeriesInput,
+)
+from vigil.results.request import DeviceIdentity, PredecessorReport, ResultRequest
+
+EVERY_OUTPUT = frozenset(PermittedOutput)
+STARTED = dt.datetime(2026, 11, 23, 9, 30, tzinfo=dt.UTC)
+LATIN = Patient(name="Müller^Jörg", patient_id="VIGIL-L1", character_set="ISO_IR 100")
+JAPANESE = Patient(
+    name="Yamada^Tarou=山田^太郎=やまだ^たろう", patient_id="VIGIL-J1", character_set="\\ISO 2022 IR 87"
+)
+UTF8 = Patient(name="Łukasiewicz^Żaneta", patient_id="VIGIL-U1")
+
+
+def entry(code: codes.Code) -> CodeEntry:
+    return CodeEntry(value=code.value, scheme=code.scheme, meaning=code.meaning)
+
+
+def manifest(
+    outputs: frozenset[PermittedOutput] = EVERY_OUTPUT, status: RegulatoryStatus = RegulatoryStatus.RESEARCH
+) -> Manifest:
+    return Manifest(
+        schema_version=1,
+        id="hyperdense-volume",
+        version="1.0.0",
+        name="Hyperdense volume on CT head",
+        vendor="Vigil for Orthanc",
+        licence="AGPL-3.0-or-later",
+        summary="Measures the volume of hyperdense tissue inside the skull.",
+        regulatory=Regulatory(
+            status=status,
+            intended_use="Measures hyperdense volume on non-contrast CT of the head.",
+            clearance="K000000, test authority" if status is RegulatoryStatus.CLEARED else None,
+            permitted_outputs=outputs,
+        ),
+        files={"model.onnx": "ab" * 32},
+        scope=Scope(modality=("CT",), body_part=BodyPart(any_of=("HEAD",))),
+        inputs=(SeriesInput(name="head", minimum_slices=20, minimum_coverage_mm=100),),
+        preprocessing=Preprocessing(spacing_mm=(2, 2, 2)),
+        network=Network(file="model.onnx", input="ct", outputs=("cavity", "band")),
+        postprocessing=HyperdenseVolume(
+            kind="hyperdense-volume", cavity_output="cavity", band_output="band", region="hyperdense",
+            minimum_component_ml=0.5, plausible_cavity_ml=Range(minimum=600, maximum=2200),
+        ),
+        operating_points={"default": OperatingPoint(positive=5.0, indeterminate=3.0)},
+        finding=FindingEntry(
+            concept=entry(codes.HYPERDENSE_REGION), category=entry(codes.MORPHOLOGICALLY_ALTERED_STRUCTURE),
+            site=entry(codes.BRAIN), measurement=entry(codes.HYPERDENSE_VOLUME), unit="mL", acr_category=1,
+            positive="Hyperdense volume {value} {unit}.", negative="{value}", indeterminate="{value}",
+        ),
+        limitations=(
+            "A measurement by density, not a trained detector: calcification, contrast agent and artefact count as dense.",
+            "No sensitivity or specificity has been established.",
+        ),
+        changes={"1.0.0": "First version."},
+    )
+
+
+DEVICE = DeviceIdentity(
+    installation_name="Test Hospital CT 1", device_uid=object_uid("test installation", "device"), bundle_version="0.1.0",
+    runtime="ONNX Runtime 1.26.0 CPU",
+)  # fmt: skip
+
+def study(
+    *, patient: Patient = UTF8, matrix: int = 128, slices: int = 24, oblique: bool = False, head: Head | None = None,
+    acquisition: Acquisition | None = None,
+) -> tuple[list[Dataset], NDArray[np.float32]]:
+    """The files of a series as they are read back, pixels and all, and its HU."""
+    made = head or Head(
+        slices=slices, matrix=matrix, spacing_mm=(6.0, 230.4 / matrix, 230.4 / matrix), insert_ml=20.0, oversampling=1
+    )
+    hu = phantom(made)
+    spacing = made.spacing_mm
+    turn = np.deg2rad(17.0)
+    orientation = (1.0, 0.0, 0.0, 0.0, float(np.cos(turn)), float(-np.sin(turn))) if oblique else (1, 0, 0, 0, 1, 0)
+    described = acquisition or Acquisition(
+        seed=f"results {matrix} {oblique} {patient.patient_id}", spacing_mm=spacing, orientation=orientation, started=STARTED
+    )
+    read = [dcmread(BytesIO(dicom_bytes(ds))) for ds in ct_series(hu, described, patient)]
+    return read, hu
+
+
+def headers(files: list[Dataset]) -> list[Dataset]:
+    """The same without pixels, and not yet decoded: as the pipeline hands them on."""
+    made = []
+    for ds in files:
+        buffer = BytesIO()
+        ds.save_as(buffer)
+        buffer.seek(0)
+        made.append(dcmread(buffer, stop_before_pixels=True))
+    return made
+
+
+def request(
+    kind: AnswerKind = AnswerKind.POSITIVE, *, files: list[Dataset] | None = None, hu: NDArray[np.float32] | None = None,
+    outputs: frozenset[PermittedOutput] = EVERY_OUTPUT, status: RegulatoryStatus = RegulatoryStatus.RESEARCH,
+    predecessor: PredecessorReport | None = None, notes: tuple[str, ...] = (),
+) -> ResultRequest:  # fmt: skip
+    """A request as the pipeline makes it."""
+    if files is None or hu is None:
+        files, hu = study()
+    sources = headers(files)
+    mask = np.asarray((hu > 55) & (hu < 95) & _inside(hu))
+    spacing = [float(sources[0].SliceThickness), *(float(value) for value in sources[0].PixelSpacing)]
+    volume_ml = float(mask.sum()) * float(np.prod(spacing)) / 1000.0
+    analysed = kind.analysed
+    made = ResultRequest(
+        analysis=_analysis(kind, sources),
+        answer=_answer(kind, volume_ml, mask, notes),
+        manifest=manifest(outputs, status),
+        reference=headers(files[:1])[0],
+        device=DEVICE,
+        sources=sources if analysed else [],
+        voxels=hu if analysed else None,
+        masks={"hyperdense": mask} if analysed else {},
+    )
+    if predecessor is not None:
+        made = replace(made, predecessor=predecessor, analysis=replace(made.analysis, revision=2))
+    return made
+
+
+def _inside(hu: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """An ellipsoid well inside the skull."""
+    z, y, x = np.meshgrid(*(np.linspace(-1, 1, count) for count in hu.shape), indexing="ij")
+    return np.asarray((z**2 + y**2 + x**2) < 0.2)
+
+
+def _analysis(kind: AnswerKind, sources: list[Dataset]) -> Analysis:
+    study_uid = str(sources[0].StudyInstanceUID)
+    inputs = tuple(
+        InputInstance(f"id-{index}", str(ds.SOPInstanceUID), str(ds.SOPClassUID), str(ds.SeriesInstanceUID), "0" * 64)
+        for index, ds in enumerate(sources)
+    )
+    return Analysis(
+        analysis_id=digest("test analysis", kind, study_uid)[:32],
+        orthanc_study_id="0000",
+        study_instance_uid=study_uid,
+        model_id="hyperdense-volume",
+        model_version="1.0.0",
+        weights_sha256="ab" * 32,
+        operating_point="default",
+        renderer_version="1",
+        settings_sha256="cd" * 32,
+        inputs_sha256="ef" * 32,
+        inputs=inputs if kind.analysed else (),
+        created_at=dt.datetime(2026, 11, 23, 9, 41, 7, tzinfo=dt.UTC),
+        correlation_id="c0",
+        stage="live",
+    )
+
+
+def _answer(kind: AnswerKind, volume_ml: float, mask: NDArray[np.bool_], notes: tuple[str, ...]) -> Answer:
+    if not kind.analysed:
+        reason = {
+            AnswerKind.NOT_ANALYSED: Reason(
+                Category.SLICE_MISSING,
+                "A slice is missing: between images 11 and 13 of series 2 the gap is 12.0 mm where 6.0 mm were expected. "
+                "Send the series again in full.",
+            ),
+            AnswerKind.FAILED: Reason(
+                Category.MODEL_HASH_MISMATCH,
+                "The model's file on disk is not the one that was approved. Install the approved package again.",
+            ),
+        }[kind]
+        return Answer(kind=kind, sentence=reason.text, reason=reason, notes=notes)
+    value = {AnswerKind.POSITIVE: volume_ml, AnswerKind.NEGATIVE: 0.9, AnswerKind.INDETERMINATE: 4.2}[kind]
+    measured = Measurement(codes.HYPERDENSE_VOLUME, value, codes.MILLILITRE)
+    sentence = {
+        AnswerKind.POSITIVE: f"Hyperdense intracranial volume of {value:.1f} mL, at or above the threshold of 5.0 mL. "
+        "Review for haemorrhage first.",
+        AnswerKind.NEGATIVE: f"Hyperdense intracranial volume of {value:.1f} mL, below the threshold of 5.0 mL. "
+        "This does not exclude haemorrhage.",
+        AnswerKind.INDETERMINATE: f"Hyperdense intracranial volume of {value:.1f} mL, between 3.0 and 5.0 mL: too close to the "
+        "threshold for an answer.",
+    }[kind]
+    findings: tuple[Finding, ...] = ()
+    if kind is AnswerKind.POSITIVE:
+        largest = np.argsort(-mask.sum(axis=(1, 2)))[:3]
+        findings = (
+            Finding(
+                codes.HYPERDENSE_REGION, codes.MORPHOLOGICALLY_ALTERED_STRUCTURE, codes.BRAIN, (measured,), region="hyperdense",
+                key_slices=tuple(int(index) for index in largest),
+            ),
+        )
+    return Answer(
+        kind=kind, sentence=sentence, criterion=Criterion("default", codes.HYPERDENSE_VOLUME, 5.0, codes.MILLILITRE),
+        measured=measured, findings=findings, notes=notes,
+    )  # fmt: skip
