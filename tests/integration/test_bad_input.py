@@ -152,7 +152,7 @@ def test_the_same_slice_twice_is_used_once(hospital: Hospital) -> None:
 
     census = settle(hospital, [*images, twin])
     assert census.kinds == {"positive": 1}
-    assert census.analyses[0]["answer"]["measured"]["value"] == pytest.approx(20, rel=0.15)
+    assert census.analyses[0]["answer"]["measured"]["value"] == pytest.approx(20, rel=0.2)
 
 
 def other_object(images: list[Dataset], sop_class: str, modality_name: str) -> Dataset:

@@ -31,7 +31,7 @@ from vigil.records.audit import Audit
 from vigil.records.ledger import Ledger
 from vigil.records.sealing import Sealer
 from vigil.records.state import StateFolder
-from vigil.results import make as results
+from vigil.results.warm import warm
 from vigil.results.request import DeviceIdentity
 from vigil.settings import Settings, settings_snapshot
 from vigil.telemetry.logs import Log, close_log, open_log
@@ -83,7 +83,7 @@ class House:
             allow_cpu_fallback=settings.runtime.allow_cpu_fallback,
             memory_budget_mib=settings.runtime.memory_budget_mib, marker=self._state.marker)
         self._models = self._load_models(settings.models_directory or BUNDLED_MODELS, self._log)
-        results.warm()
+        warm()
         by_id = {model.model_id: model for model in self._models}
         permission = Permission(settings, by_id, installation.installed_at)
         backoff = Backoff(settings.retry.first_delay_seconds, settings.retry.maximum_delay_seconds)

@@ -33,7 +33,7 @@ class Reconciler:
         self._log = log
 
     def find_lost_studies(self) -> int:
-        """Notes every study that changed since the last look and was not evaluated since. Returns how many."""
+        """Notes every study that changed since the last look and whose events were not noted. Returns how many."""
         found: set[str] = set()
         since = self._ledger.change_cursor()
         while True:
@@ -59,9 +59,8 @@ class Reconciler:
         if study is None:
             return False
         known = self._ledger.study_state(study_id)
-        evaluated = known.evaluated_at if known is not None else None
-        if evaluated is not None and evaluated >= study.last_update + SECOND:
-            return False
+        if known is not None and known.touched_at + SECOND >= study.last_update:
+            return False  # its event was noted, and what is noted becomes due by itself
         self._ledger.touch_studies([study_id], study.last_update)
         return True
 
