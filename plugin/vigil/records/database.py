@@ -75,9 +75,9 @@ class Database:
 
 def insert_absent(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
     """Inserts a row unless one with its key is there. Returns whether it was inserted."""
-    if connection.dialect.name == "postgresql":
-        return connection.execute(postgresql.insert(table).values(values).on_conflict_do_nothing()).rowcount == 1
-    return connection.execute(sqlite.insert(table).values(values).on_conflict_do_nothing()).rowcount == 1
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = insert(table).values(values).on_conflict_do_nothing().returning(*table.primary_key)
+    return connection.execute(statement).first() is not None
 
 
 def _prepare_sqlite(engine: Engine) -> None:
