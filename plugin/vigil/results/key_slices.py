@@ -39,20 +39,21 @@ def shown_slices(request: ResultRequest) -> tuple[int, ...]:
     :data:`MOST_SHOWN`, those nearest to the key slices."""
     if not request.shows_contours:
         return ()
-    keys = [item.key_slice for item in located(request) if item.key_slice is not None]
+    keys: set[int] = set()
     bearing: set[int] = set()
-    for finding in request.answer.findings:
-        mask = request.mask_of(finding)
-        if mask is not None:
-            bearing.update(np.flatnonzero(mask.any(axis=(1, 2))).tolist())
+    for item in located(request):
+        mask = request.mask_of(item.finding)
+        if mask is None or item.key_slice is None:
+            continue
+        of_finding = set(np.flatnonzero(mask.any(axis=(1, 2))).tolist())
+        bearing |= of_finding
+        keys |= {item.key_slice, *of_finding.intersection(item.finding.key_slices)}
     last = len(request.sources) - 1
     wanted = {
         neighbour
         for index in bearing
         for neighbour in range(max(0, index - NEIGHBOURS), min(last, index + NEIGHBOURS) + 1)
     }
-    if not keys:
-        return ()
     nearest = sorted(wanted, key=lambda index: (min(abs(index - key) for key in keys), index))
     return tuple(sorted(nearest[:MOST_SHOWN]))
 

@@ -1,0 +1,190 @@
+"""The report as its readers need it: a viewer, an archive, a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from io import BytesIO
+
+import numpy as np
+import pytest
+from pydicom import Dataset, dcmread
+from pydicom.uid import Comprehensive3DSRStorage
+from result_cases import request, study
+
+from vigil.domain import codes
+from vigil.domain.answer import AnswerKind
+from vigil.domain.concepts import Code
+from vigil.domain.manifest import PermittedOutput
+from vigil.results.request import PredecessorReport, ResultRequest
+from vigil.results.structured_report import structured_report
+
+Kinds = dict[AnswerKind, ResultRequest]
+
+
+def report(asked: ResultRequest) -> Dataset:
+    return dcmread(BytesIO(structured_report(asked).dicom))
+
+
+def items(ds: Dataset) -> Iterator[Dataset]:
+    for item in ds.get("ContentSequence") or []:
+        yield item
+        yield from items(item)
+
+
+def name(item: Dataset) -> str:
+    return str(item.ConceptNameCodeSequence[0].CodeValue) if "ConceptNameCodeSequence" in item else ""
+
+
+def named(ds: Dataset, code: str) -> list[Dataset]:
+    return [item for item in items(ds) if name(item) == code]
+
+
+def texts(ds: Dataset) -> str:
+    return "\n".join(str(item.TextValue) for item in items(ds) if item.ValueType == "TEXT")
+
+
+def test_every_report_is_complete_unverified_and_preliminary(each_kind: Kinds) -> None:
+    for asked in each_kind.values():
+        ds = report(asked)
+        assert ds.SOPClassUID == Comprehensive3DSRStorage
+        assert ds.ContentTemplateSequence[0].TemplateIdentifier == "1500"
+        assert (ds.CompletionFlag, ds.VerificationFlag, ds.PreliminaryFlag) == ("COMPLETE", "UNVERIFIED", "PRELIMINARY")
+        assert "VerifyingObserverSequence" not in ds
+        assert [item.ConceptCodeSequence[0].CodeValue for item in named(ds, "121005")] == ["121007"]  # a device, no person
+        assert asked.device.device_uid == named(ds, "121012")[0].UID
+        assert named(ds, "121058")[0].ConceptCodeSequence[0].CodeValue == "25045-6"
+        assert ds.SeriesDescription.startswith("AI ")
+        assert ds.SeriesNumber >= 9000
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        (AnswerKind.POSITIVE, codes.PRESENT), (AnswerKind.NEGATIVE, codes.ABSENT),
+        (AnswerKind.INDETERMINATE, codes.INDETERMINATE), (AnswerKind.NOT_ANALYSED, codes.NOT_ANALYSED),
+        (AnswerKind.FAILED, codes.FAILED),
+    ],
+)  # fmt: skip
+def test_five_kinds_of_answer_are_five_codes(each_kind: Kinds, kind: AnswerKind, code: Code) -> None:
+    (container,) = named(report(each_kind[kind]), "C0034375")
+    coded = [item for item in container.ContentSequence if item.ValueType == "CODE"]
+    assert [item.ConceptCodeSequence[0].CodeValue for item in coded] == [code.value]
+
+
+def test_only_a_report_with_a_drawn_region_bears_the_title_that_viewers_draw(each_kind: Kinds) -> None:
+    for kind, asked in each_kind.items():
+        ds = report(asked)
+        drawn = [item for item in items(ds) if item.ValueType == "SCOORD"]
+        assert bool(drawn) == (kind is AnswerKind.POSITIVE)
+        assert (ds.ConceptNameCodeSequence[0].CodeValue == "126000") == bool(drawn)
+
+
+def test_the_region_is_closed_inside_the_image_and_on_the_key_slice(each_kind: Kinds) -> None:
+    asked = each_kind[AnswerKind.POSITIVE]
+    (group,) = named(report(asked), "125007")
+    assert group.ContentTemplateSequence[0].TemplateIdentifier == "1410"
+    (region,) = [item for item in group.ContentSequence if item.ValueType == "SCOORD"]
+    points = np.array(region.GraphicData).reshape(-1, 2)
+    source = asked.sources[asked.answer.findings[0].key_slices[0]]
+    assert region.GraphicType == "POLYLINE"
+    assert (points[0] == points[-1]).all()
+    assert points.min() >= 0
+    assert (points.max(axis=0) <= (source.Columns, source.Rows)).all()
+    assert region.ContentSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID == source.SOPInstanceUID
+    mask = asked.masks["hyperdense"][asked.answer.findings[0].key_slices[0]]
+    rows, columns = np.nonzero(mask)
+    assert points[:, 0].min() == pytest.approx(columns.min(), abs=1)
+    assert points[:, 1].max() == pytest.approx(rows.max() + 1, abs=1)
+
+
+def test_every_group_is_tracked_and_names_its_algorithm_and_the_rule(each_kind: Kinds) -> None:
+    for kind in (AnswerKind.POSITIVE, AnswerKind.NEGATIVE, AnswerKind.INDETERMINATE):
+        (group,) = named(report(each_kind[kind]), "125007")
+        concepts = {name(item) for item in group.ContentSequence}
+        assert {"112039", "112040", "276214006", "121071", "363698007", "111001", "111003", "111000"} <= concepts
+        rule = "\n".join(item.TextValue for item in group.ContentSequence if name(item) == "111002")
+        assert "operating point: default" in rule
+        assert "5 mL, positive at or above" in rule
+        (number,) = [item for item in group.ContentSequence if item.ValueType == "NUM"]
+        assert "111001" in [name(item) for item in number.ContentSequence]
+
+
+def test_the_text_stands_alone(each_kind: Kinds) -> None:
+    negative = texts(report(each_kind[AnswerKind.NEGATIVE]))
+    assert "NEGATIVE. Hyperdense intracranial volume of 0.9 mL, below the threshold of 5.0 mL" in negative
+    assert "does not exclude" in negative
+    assert "NOT FOR PRIMARY DIAGNOSIS" in negative
+    assert "RESEARCH: not cleared for clinical use" in negative
+    refused = texts(report(each_kind[AnswerKind.NOT_ANALYSED]))
+    assert "A slice is missing" in refused
+    assert "No answer. Read as if no AI had been run. This is NOT a negative result." in refused
+    assert "slice-missing" in refused
+
+
+def test_a_refused_study_has_no_measurement_and_refers_to_the_image_that_it_knows(each_kind: Kinds) -> None:
+    for kind in (AnswerKind.NOT_ANALYSED, AnswerKind.FAILED):
+        ds = report(each_kind[kind])
+        assert not [item for item in items(ds) if item.ValueType == "NUM"]
+        (series,) = ds.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
+        referred = [item.ReferencedSOPInstanceUID for item in series.ReferencedSOPSequence]
+        assert referred == [each_kind[kind].reference.SOPInstanceUID]
+
+
+def test_the_evidence_lists_every_analysed_image_and_the_library_few(each_kind: Kinds) -> None:
+    asked = each_kind[AnswerKind.POSITIVE]
+    ds = report(asked)
+    (series,) = ds.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
+    listed = [item.ReferencedSOPInstanceUID for item in series.ReferencedSOPSequence]
+    assert listed == [source.SOPInstanceUID for source in asked.sources]
+    (library,) = named(ds, "111028")
+    images = [item for item in items(library) if item.ValueType == "IMAGE"]
+    assert 1 <= len(images) <= 8
+    key = asked.sources[asked.answer.findings[0].key_slices[0]]
+    assert images[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID == key.SOPInstanceUID
+
+
+def test_the_order_of_the_study_is_referred_to() -> None:
+    files, hu = study(slices=8)
+    item = Dataset()
+    item.RequestedProcedureID, item.RequestedProcedureDescription = "RP-7", "CT head"
+    for ds in files:
+        ds.RequestAttributesSequence = [item]
+    (referred,) = report(request(files=files, hu=hu)).ReferencedRequestSequence
+    assert (referred.RequestedProcedureID, referred.AccessionNumber) == ("RP-7", "ACC-1")
+    assert referred.StudyInstanceUID == files[0].StudyInstanceUID
+    assert referred.PlacerOrderNumberImagingServiceRequest in ("", None)
+
+
+def test_a_study_without_an_order_refers_to_none() -> None:
+    files, hu = study(slices=8)
+    for ds in files:
+        ds.AccessionNumber = ""
+    assert "ReferencedRequestSequence" not in report(request(files=files, hu=hu))
+
+
+def test_a_superseding_report_names_the_one_it_replaces(each_kind: Kinds) -> None:
+    earlier = PredecessorReport(Comprehensive3DSRStorage, "2.25.1", "2.25.2", "2.25.3")
+    ds = report(replace(each_kind[AnswerKind.NEGATIVE], predecessor=earlier))
+    (document,) = ds.PredecessorDocumentsSequence
+    (series,) = document.ReferencedSeriesSequence
+    assert (document.StudyInstanceUID, series.SeriesInstanceUID) == ("2.25.3", "2.25.2")
+    assert series.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == "2.25.1"
+    assert "Replaces this model's earlier result" in texts(ds)
+
+
+def test_a_clearance_without_measurement_lets_no_number_out(each_kind: Kinds) -> None:
+    asked = each_kind[AnswerKind.NEGATIVE]
+    regulatory = asked.manifest.regulatory.model_copy(update={"permitted_outputs": frozenset({PermittedOutput.NOTIFICATION})})
+    ds = report(replace(asked, manifest=asked.manifest.model_copy(update={"regulatory": regulatory})))
+    assert not [item for item in items(ds) if item.ValueType == "NUM"]
+    assert "0.9" not in texts(ds)
+    assert "This does not exclude it" in texts(ds)
+
+
+def test_weights_and_bundle_are_named_in_the_contributing_equipment(each_kind: Kinds) -> None:
+    asked = each_kind[AnswerKind.POSITIVE]
+    (item,) = report(asked).ContributingEquipmentSequence
+    assert item.PurposeOfReferenceCodeSequence[0].CodeValue == "109102"
+    assert list(item.SoftwareVersions) == ["0.1.0", "ONNX Runtime 1.26.0 CPU"]
+    assert asked.analysis.weights_sha256 in item.ContributionDescription
