@@ -45,13 +45,13 @@ class Outcome:
     def statuses(self) -> dict[str, int]:
         """The PACS's answer to each object, by SOP Instance UID."""
         return {
-            uid: int(status) for delivery in self._deliveries("forward") for uid, status in delivery["statuses"].items()
+            uid: int(status) for delivery in self._deliveries("dicom") for uid, status in delivery["statuses"].items()
         }
 
     @property
     def acknowledgement(self) -> str:
         codes = [
-            delivery["acknowledgement"]["code"] for delivery in self._deliveries("alert") if delivery["acknowledgement"]
+            delivery["acknowledgement"]["code"] for delivery in self._deliveries("hl7") if delivery["acknowledgement"]
         ]
         return " ".join(codes) or NONE
 
@@ -78,7 +78,9 @@ class Outcome:
             faults.append(
                 f"alerts received: {self.messages}, acknowledged: {self.acknowledgement}; expected one and AA"
             )
-        if not self.expectation.positive and (self.messages or self._deliveries("alert")):
+        if not self.expectation.positive and (
+            self.messages or any(item["attempts"] for item in self._deliveries("hl7"))
+        ):
             faults.append("an alert was sent without a positive answer")
         return faults
 
@@ -108,8 +110,8 @@ class Outcome:
         analysis = self.analysis or {}
         return (
             self._since([item["stored_at"] for item in analysis.get("objects", [])]),
-            self._since([delivery["finished_at"] for delivery in self._deliveries("forward")]),
-            self._since([(delivery["acknowledgement"] or {}).get("at") for delivery in self._deliveries("alert")]),
+            self._since([delivery["finished_at"] for delivery in self._deliveries("dicom")]),
+            self._since([(delivery["acknowledgement"] or {}).get("at") for delivery in self._deliveries("hl7")]),
         )
 
     def row(self) -> list[str]:

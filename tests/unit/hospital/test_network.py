@@ -67,6 +67,8 @@ def test_a_command_is_run_in_a_network_of_its_own() -> None:
     here = Path("/proc/self/ns/net").readlink()
     command = [sys.executable, str(SCRIPTS / "hospital" / "network.py"), "readlink", "/proc/self/ns/net"]
     environment = {"PATH": "/usr/bin:/bin"}
-    there = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+    there = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=60, check=True
+    ).stdout.strip()
     assert there != str(here)
     assert there.startswith("net:[")

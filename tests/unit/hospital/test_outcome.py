@@ -18,7 +18,8 @@ RESULTS = {"1.1": SECONDARY_CAPTURE, "1.2": SECONDARY_CAPTURE, "1.3": COMPREHENS
 def analysis(kind: str, alert: bool) -> dict[str, Any]:
     deliveries: list[dict[str, Any]] = [
         {
-            "kind": "forward",
+            "kind": "dicom",
+            "attempts": 1,
             "finished_at": "2026-11-23T12:00:05.500+00:00",
             "statuses": dict.fromkeys(RESULTS, 0),
             "acknowledgement": None,
@@ -27,7 +28,8 @@ def analysis(kind: str, alert: bool) -> dict[str, Any]:
     if alert:
         deliveries.append(
             {
-                "kind": "alert",
+                "kind": "hl7",
+                "attempts": 1,
                 "finished_at": "2026-11-23T12:00:06+00:00",
                 "statuses": {},
                 "acknowledgement": {"code": "AA", "at": "2026-11-23T12:00:06.000+00:00"},
@@ -47,11 +49,15 @@ def analysis(kind: str, alert: bool) -> dict[str, Any]:
 
 
 def positive() -> Outcome:
-    return Outcome("head", Expectation(positive=True), LAST_IMAGE, analysis("positive", alert=True), RESULTS, RESULTS, 1)
+    return Outcome(
+        "head", Expectation(positive=True), LAST_IMAGE, analysis("positive", alert=True), RESULTS, RESULTS, 1
+    )
 
 
 def negative() -> Outcome:
-    return Outcome("head", Expectation(positive=False), LAST_IMAGE, analysis("negative", alert=False), RESULTS, RESULTS, 0)
+    return Outcome(
+        "head", Expectation(positive=False), LAST_IMAGE, analysis("negative", alert=False), RESULTS, RESULTS, 0
+    )
 
 
 def test_nothing_is_missing_when_everything_arrived() -> None:
@@ -111,6 +117,17 @@ def test_the_head_without_the_insert_must_be_answered_and_not_positive(kind: str
     assert any(f"the answer is {kind}" in fault for fault in wrong.missing())
 
 
+def test_an_alert_that_was_held_back_is_no_fault() -> None:
+    suppressed = copy.deepcopy(negative())
+    assert suppressed.analysis is not None
+    suppressed.analysis["deliveries"].append(
+        {"kind": "hl7", "attempts": 0, "finished_at": None, "statuses": {}, "acknowledgement": None}
+    )
+    assert suppressed.missing() == []
+
+
 def test_an_alert_about_the_head_without_the_insert_is_a_fault() -> None:
-    assert any("alert" in fault for fault in replace(negative(), messages=1).missing())
-    assert any("alert" in fault for fault in replace(negative(), analysis=analysis("negative", alert=True)).missing())
+    assert any("alert was sent" in fault for fault in replace(negative(), messages=1).missing())
+    assert any(
+        "alert was sent" in fault for fault in replace(negative(), analysis=analysis("negative", alert=True)).missing()
+    )

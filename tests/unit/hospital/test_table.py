@@ -24,7 +24,9 @@ def test_wide_characters_take_two_places() -> None:
     assert lines[3] == "abcd  |"
 
 
-@given(st.lists(st.tuples(st.text("abc \n", max_size=60), st.text("xyz ", max_size=60)), max_size=4), st.integers(30, 90))
+@given(
+    st.lists(st.tuples(st.text("abc \n", max_size=60), st.text("xyz ", max_size=60)), max_size=4), st.integers(30, 90)
+)
 def test_no_line_is_wider_than_the_terminal_and_no_word_is_lost(rows: list[tuple[str, str]], width: int) -> None:
     shown = table(("first", "second"), rows, width)
     assert max(len(line) for line in shown.splitlines()) <= width
