@@ -119,12 +119,13 @@ def test_a_row_before_the_first_is_found(audit: Audit) -> None:
 
 
 def test_writing_the_end_of_the_chain_anew_is_found_by_its_seal(audit: Audit) -> None:
-    """Someone who knows how the hashes are made, and corrects the head too, but has not the key."""
+    """Someone who knows how the hashes are made, and then corrects the head too, but has not the key."""
     with audit._database.read() as connection:
         previous = connection.execute(select(table.c.previous_hash).where(table.c.sequence == LENGTH)).scalar_one()
     row = forged(audit, LENGTH, previous)
-    verdict = change(audit, update(table).where(table.c.sequence == LENGTH).values(row),
-                     update(audit_head).values(hash=row["hash"]))
+    verdict = change(audit, update(table).where(table.c.sequence == LENGTH).values(row))
+    assert (verdict.broken_sequence, verdict.how) == (LENGTH, Break.CHANGED)
+    verdict = change(audit, update(audit_head).values(hash=row["hash"]))
     assert (verdict.broken_sequence, verdict.how) == (LENGTH, Break.CHANGED)
 
 
