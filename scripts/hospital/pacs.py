@@ -130,6 +130,11 @@ class SilentNode:
         for connection in self._connections:
             connection.close()
 
+    @property
+    def connections(self) -> int:
+        """How many were taken so far."""
+        return len(self._connections)
+
     def _accept(self) -> None:
         while True:
             try:

@@ -281,6 +281,8 @@ class _Conversation:
 
     def _on_open(self, event: evt.Event) -> None:
         self._opened = event.assoc
+        # Command and data set are two writes; held back for each other they cost 40 ms an object.
+        event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def _on_pdu(self, event: evt.Event) -> None:
         if isinstance(event.pdu, A_ABORT_RQ):

@@ -121,7 +121,9 @@ def test_a_pacs_that_does_not_know_us_says_so(tmp_path: Path, stop: threading.Ev
 def test_a_pacs_that_aborts_is_told_apart_from_a_silent_one(tmp_path: Path, stop: threading.Event, option: str) -> None:
     heard = Heard()
     began = time.monotonic()
-    with Pacs(tmp_path / "pacs", options=(option,)) as pacs, pytest.raises(DestinationAborted):
+    with Pacs(tmp_path / "pacs", options=(option,)) as pacs, pytest.raises(
+        DestinationAborted, match="aborted the association"
+    ):
         send(destination(pacs.port), OBJECTS, heard, stop)
     assert time.monotonic() - began < 4
     assert heard.statuses == []
@@ -200,6 +202,7 @@ def test_a_stop_between_objects_leaves_the_rest_for_later(tmp_path: Path, stop: 
     with Pacs(tmp_path / "pacs") as pacs, pytest.raises(Stopping):
         send(destination(pacs.port), OBJECTS, stop_after_the_first, stop)
     assert len(heard.statuses) == 1
+    assert len(pacs.objects()) == 1
 
 
 def test_a_stop_ends_the_wait_for_a_silent_pacs_at_once(stop: threading.Event) -> None:

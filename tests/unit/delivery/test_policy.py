@@ -151,7 +151,8 @@ def test_a_research_model_is_urgent_only_under_an_override() -> None:
 
 
 def test_only_a_positive_is_urgent() -> None:
-    assert POLICY.urgency(replace(CASE, answer=answer(AnswerKind.NEGATIVE, 1.0))) is Urgency.ROUTINE
+    negative = replace(answer(AnswerKind.NEGATIVE, 1.0), findings=answer().findings)
+    assert POLICY.urgency(replace(CASE, answer=negative)) is Urgency.ROUTINE
 
 
 def test_the_gravest_finding_counts() -> None:

@@ -11,7 +11,8 @@ from vigil.delivery.hl7.profile import Hl7Profile
 def faults(content: bytes, profile: Hl7Profile) -> tuple[str, ...]:
     """What the standard would object to, in names of segments and fields, without their values. Empty: nothing.
 
-    Costs some 50 ms. A fault is a reason to warn, not to keep an alert back.
+    Costs some 50 ms. A fault is a reason to warn, not to keep an alert back. The library takes every OBX-5 for an ST: it
+    does not hold a number to be one, and objects to text above 199 characters whatever OBX-2 says.
     """
     from hl7apy.consts import VALIDATION_LEVEL
     from hl7apy.exceptions import HL7apyException

@@ -11,6 +11,7 @@ from vigil.delivery.hl7.subject import Subject
 from vigil.domain.answer import AnswerKind
 
 DISCLAIMER = "Automated result, unread by a physician. Not for primary diagnosis."
+NOTICE = "Automated message, unread by a physician. Not for primary diagnosis."
 RESEARCH = "Research model: not cleared for clinical use."
 
 _HEADS = {
@@ -54,19 +55,23 @@ def narrative(alert: Alert, subject: Subject, profile: Hl7Profile) -> dict[Slot,
         lines[Slot.ACTION] = action
     lines[Slot.STUDY] = _study(subject, profile)
     lines[Slot.MODEL] = _model(alert, profile)
-    lines[Slot.DISCLAIMER] = DISCLAIMER
+    lines[Slot.DISCLAIMER] = _disclaimer(alert)
     return lines
 
 
 def remarks(alert: Alert) -> list[str]:
     """The notes of the message: that nobody has read it, research, and what limits this answer."""
-    notes = [DISCLAIMER]
+    notes = [_disclaimer(alert)]
     if alert.research:
         name = f" Alerting at this site was allowed by {_sentence(alert.override)}" if alert.override else ""
         notes.append(RESEARCH + name)
     if not alert.retracts and alert.tells_numbers:
         notes += alert.answer.notes
     return notes
+
+
+def _disclaimer(alert: Alert) -> str:
+    return NOTICE if alert.retracts or not alert.answer.kind.analysed else DISCLAIMER
 
 
 def _headline(alert: Alert) -> str:
@@ -94,7 +99,7 @@ def _said(alert: Alert) -> str:
         return _WITHOUT_NUMBERS[answer.kind].format(what=alert.manifest.finding.concept.meaning)
     sentence = _sentence(answer.sentence)
     if answer.reason is not None and not answer.kind.analysed and answer.reason.text.rstrip(".") not in sentence:
-        sentence += f" {_sentence(answer.reason.text)}"
+        sentence += f" Reason: {_sentence(answer.reason.text)}"
     return sentence
 
 

@@ -199,6 +199,52 @@ def test_a_connection_cut_in_the_middle_of_the_message_is_silence(stop: threadin
         client.send(message("V1", "x" * 3_000_000), "V1", stop)
 
 
+@dataclass
+class OneMessageEach:
+    """A listener that answers the first message of each connection and drops the second: such receivers exist."""
+
+    def __enter__(self) -> OneMessageEach:
+        self.received: list[bytes] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(5)
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with connection:
+                block = connection.recv(65536)
+                self.received.append(block[1:-2])
+                control_id = block.split(b"|")[9]
+                connection.sendall(b"\x0bMSH|^~\\&|\rMSA|AA|" + control_id + b"\r\x1c\x0d")
+                connection.recv(65536)
+
+
+def test_a_receiver_that_drops_the_second_message_of_a_connection_gets_it_over_another(stop: threading.Event) -> None:
+    with OneMessageEach() as receiver, MllpClient(destination(receiver.port)) as client:
+        for control_id in ("V1", "V2"):
+            assert client.send(message(control_id), control_id, stop).control_id == control_id
+        assert receiver.received == [message("V1"), message("V2")]
+
+
+def test_a_message_after_a_silence_goes_over_a_new_connection(stop: threading.Event) -> None:
+    with SilentNode() as node, MllpClient(destination(node.port, timeout_s=0.3)) as client:
+        for control_id in ("V1", "V2"):
+            with pytest.raises(DestinationSilent):
+                client.send(message(control_id), control_id, stop)
+        assert node.connections == 2
+
+
 def test_a_receiver_that_reads_nothing_does_not_hold_us(stop: threading.Event) -> None:
     began = time.monotonic()
     with (
