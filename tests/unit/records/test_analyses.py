@@ -160,7 +160,7 @@ def test_an_answer_that_cannot_be_written_down_is_refused(ledger: Ledger, make_a
     assert record(ledger, "a1").answer is None
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.builds(
     Answer, kind=st.sampled_from(AnswerKind), sentence=st.text(), reason=st.builds(Reason, st.sampled_from(Category), st.text()),
     notes=st.lists(st.text()).map(tuple),

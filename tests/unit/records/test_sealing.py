@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vigil.records.errors import SealBroken
@@ -17,11 +17,13 @@ KEY = bytes(range(KEY_BYTES))
 SEALER = Sealer(KEY)
 
 
+@settings(deadline=None)
 @given(value=st.binary(), row=st.text(st.characters(exclude_categories=["Cs"])))
 def test_what_was_sealed_opens_in_its_row(value: bytes, row: str) -> None:
     assert SEALER.unseal(SEALER.seal(value, row), row) == value
 
 
+@settings(deadline=None)
 @given(value=st.binary(), data=st.data())
 def test_a_changed_byte_anywhere_is_found(value: bytes, data: st.DataObject) -> None:
     sealed = bytearray(SEALER.seal(value, "row"))
@@ -30,6 +32,7 @@ def test_a_changed_byte_anywhere_is_found(value: bytes, data: st.DataObject) -> 
         SEALER.unseal(bytes(sealed), "row")
 
 
+@settings(deadline=None)
 @given(value=st.binary(), data=st.data())
 def test_a_cut_value_is_found(value: bytes, data: st.DataObject) -> None:
     sealed = SEALER.seal(value, "row")

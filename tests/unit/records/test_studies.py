@@ -6,12 +6,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vigil.domain.clock import SystemClock
 from vigil.records.entries import StudyState
 from vigil.records.errors import LedgerRefused
 from vigil.records.ledger import Ledger
+from vigil.records.sealing import Sealer
 
 START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 
@@ -131,11 +133,9 @@ def test_a_study_may_be_evaluated_before_it_was_ever_touched(ledger: Ledger) -> 
     assert due(ledger, 1000) == []
 
 
+@settings(deadline=None, max_examples=25)
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=6))
 def test_the_last_touch_counts_whatever_the_order(tmp_path_factory: pytest.TempPathFactory, seconds: list[float]) -> None:
-    from vigil.domain.clock import SystemClock
-    from vigil.records.sealing import Sealer
-
     ledger = Ledger.open(f"sqlite:///{tmp_path_factory.mktemp('l')}/l.sqlite", Sealer(bytes(32)), SystemClock())
     for each in seconds:
         ledger.touch_studies(["a"], at(each))

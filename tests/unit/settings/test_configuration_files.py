@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vigil.settings.configuration_files import read_configuration, without_comments
@@ -22,11 +22,13 @@ def test_what_looks_like_a_comment_in_a_string_stays() -> None:
     assert json.loads(without_comments(r'{"a": "http://x/*y*/", "b": "\"//\\"}')) == {"a": "http://x/*y*/", "b": '"//\\'}
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(), st.text() | st.integers() | st.lists(st.text())))
 def test_json_without_comments_is_not_changed(content: dict[str, object]) -> None:
     assert json.loads(without_comments(json.dumps(content))) == content
 
 
+@settings(deadline=None)
 @given(st.text(alphabet='{}"\\/*\n a:,'))
 def test_every_line_keeps_its_number(text: str) -> None:
     assert without_comments(text).count("\n") == text.count("\n")

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -269,6 +269,7 @@ PATHS = st.sampled_from([
 ])
 
 
+@settings(deadline=None)
 @given(path=PATHS, value=JSON)
 def test_whatever_stands_in_the_file_it_is_read_or_named_as_wrong(path: str, value: object) -> None:
     try:
