@@ -282,7 +282,8 @@ class _Conversation:
     def _on_open(self, event: evt.Event) -> None:
         self._opened = event.assoc
         # Command and data set are two writes; held back for each other they cost 40 ms an object.
-        event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if (raw := self._raw_socket()) is not None:
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def _on_pdu(self, event: evt.Event) -> None:
         if isinstance(event.pdu, A_ABORT_RQ):
@@ -291,10 +292,14 @@ class _Conversation:
             # Kept from the wire: a node that closes right after it can make the library forget that it was rejected.
             self._rejected = event.pdu
 
+    def _raw_socket(self) -> socket.socket | None:
+        wrapper = self._opened.dul.socket if self._opened is not None else None
+        return wrapper.socket if wrapper is not None else None
+
     def _look(self) -> None:
         while not self._done.wait(_LOOK_S):
-            if (self._stop.is_set() or time.monotonic() > self._deadline) and self._opened is not None:
-                raw = self._opened.dul.socket.socket if self._opened.dul.socket is not None else None
+            if self._stop.is_set() or time.monotonic() > self._deadline:
+                raw = self._raw_socket()
                 if raw is not None:
                     with contextlib.suppress(OSError):
                         raw.shutdown(socket.SHUT_RDWR)
