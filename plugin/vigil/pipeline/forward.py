@@ -6,7 +6,7 @@ import threading
 
 from vigil.delivery.destination import PacsDestination
 from vigil.delivery.dicom import OutgoingObject, send
-from vigil.delivery.status import accepted
+from vigil.delivery.status import accepted, status_text
 from vigil.domain.answer import Analysis, Answer
 from vigil.domain.clock import Clock
 from vigil.pipeline.deliver import Refused, Suppressed
@@ -50,8 +50,8 @@ class ToPacs:
             outgoing.append(OutgoingObject(item.sop_class_uid, item.sop_instance_uid, content))
         outcome = send(destination, outgoing, self._record(delivery), self._stop)
         if outcome.refused:
-            first = outcome.refused[0]
-            raise Refused(f"{destination.label} refused {len(outcome.refused)} of {len(outgoing)} objects: {first.text}")
+            why = status_text(outcome.refused[0].status)  # not the PACS's own comment, which may quote a patient
+            raise Refused(f"{destination.label} refused {len(outcome.refused)} of {len(outgoing)} objects: {why}")
         return {"objects": len(outgoing)}
 
     def _record(self, delivery: DeliveryRecord) -> _StatusRecorder:

@@ -31,6 +31,8 @@ class Reconciler:
         self._engine = engine
         self._clock = clock
         self._log = log
+        self._started_at = clock.now()
+        self._first_look = True
 
     def find_lost_studies(self) -> int:
         """Notes every study that changed since the last look and whose events were not noted. Returns how many."""
@@ -48,11 +50,19 @@ class Reconciler:
             since = max(since, page.last_sequence)
             if page.done or not page.changes:
                 break
-        lost = [study for study in found if self._note_if_lost(study)]
+        lost = self._note_all(found) if self._first_look else [study for study in found if self._note_if_lost(study)]
         self._ledger.advance_change_cursor(since)
+        self._first_look = False
         if lost:
             self._log.info("lost-studies-found", studies=len(lost))
         return len(lost)
+
+    def _note_all(self, found: set[str]) -> list[str]:
+        """At the first look after a start any event of these may have been swallowed by a kill, and times cannot tell which:
+        each is evaluated once more. What has not changed is recognised by its content."""
+        known = [study for study in sorted(found) if self._gateway.study(study) is not None]
+        self._ledger.touch_studies(known, self._started_at)
+        return known
 
     def _note_if_lost(self, study_id: str) -> bool:
         study = self._gateway.study(study_id)
