@@ -65,39 +65,45 @@ class _Writer:
 
     def answer(self) -> None:
         """One of the five answers, coded. A disease's code appears only where the model claims just that disease."""
-        kind, kind_of_value = self._alert.answer.kind, self._profile.coded
+        kind, value_type = self._alert.answer.kind, self._profile.coded
         concept = self._alert.manifest.finding.concept.code()
-        claims = kind is AnswerKind.POSITIVE and not concept.scheme.startswith("99")
-        if not kind.analysed:
-            self._computed(kind_of_value, codes.ANALYSIS_STATUS, coded(_ANSWERS[kind]))
-        elif claims:
-            self._computed(kind_of_value, DIAGNOSTIC_FINDING, coded(concept))
-        else:
-            self._computed(kind_of_value, concept, coded(_ANSWERS[kind]))
-        if kind.analysed:
-            self._erase(codes.ANALYSIS_STATUS, kind_of_value)
-        if not kind.analysed or claims:
-            self._erase(concept, kind_of_value)
-        if not claims and not concept.scheme.startswith("99"):
-            self._erase(DIAGNOSTIC_FINDING, kind_of_value)
+        disease = not concept.scheme.startswith("99")
+        said: Code | None = None
+        if not self._alert.retracts:
+            if not kind.analysed:
+                said, value = codes.ANALYSIS_STATUS, _ANSWERS[kind]
+            elif disease and kind is AnswerKind.POSITIVE:
+                said, value = DIAGNOSTIC_FINDING, concept
+            else:
+                said, value = concept, _ANSWERS[kind]
+            self._computed(value_type, said, coded(value))
+        for other in (concept, codes.ANALYSIS_STATUS, *((DIAGNOSTIC_FINDING,) if disease else ())):
+            if other != said:
+                self._erase(other, value_type)
 
     def values(self) -> None:
-        answer = self._alert.answer
+        answer, retracts = self._alert.answer, self._alert.retracts
         if not self._alert.tells_numbers:
             return
-        if answer.measured is None:
+        if retracts or answer.measured is None:
             self._erase(self._alert.manifest.finding.measurement.code(), "NM")
         else:
             self._value(answer.measured, answer.criterion)
+        main = self._alert.manifest.finding.measurement.code() if answer.measured is None else answer.measured.concept
         several = len(answer.findings) > 1
         for position, finding in enumerate(answer.findings, 1):
+            group = str(position + 1) if several else "1"
             for measurement in finding.measurements:
-                if several or answer.measured is None or measurement.concept != answer.measured.concept:
-                    self._value(measurement, None, str(position + 1) if several else "1")
+                if not several and measurement.concept == main:
+                    continue
+                if retracts:
+                    self._erase(measurement.concept, "NM", group)
+                else:
+                    self._value(measurement, None, group)
 
     def category(self) -> None:
         category = self._alert.acr_category
-        if category is None:
+        if category is None or self._alert.retracts:
             self._erase(codes.ACR_CATEGORY, self._profile.coded)
             return
         value = coded(codes.ACR_CATEGORIES[category])
@@ -149,10 +155,13 @@ class _Writer:
             analysed=timestamp(self._alert.analysis.created_at),
         )
 
-    def _erase(self, concept: Code, kind: str) -> None:
-        """In a correction only: this observation, if it was sent before, no longer stands."""
-        if self._alert.kind is AlertKind.CORRECTION:
-            self._add(kind, concept, "", group="1", status="D")
+    def _erase(self, concept: Code, kind: str, group: str = "1") -> None:
+        """This observation, if it was sent before, no longer stands. Without a value: a receiver that overlooks the
+        status must not show the number again. A first result has nothing to erase."""
+        if self._alert.retracts:
+            self._add(kind, concept, "", group=group, status=self._status)
+        elif self._alert.kind is AlertKind.CORRECTION:
+            self._add(kind, concept, "", group=group, status="D")
 
     def _equipment(self) -> str:
         manifest = self._alert.manifest
@@ -169,8 +178,6 @@ class _Writer:
         self, kind: str, concept: Code, value: str, *, group: str = "", unit: str = "", limit: str = "",
         flag: str = "", status: str = "", observed: str = "", method: str = "", equipment: str = "", analysed: str = "",
     ) -> None:
-        if self._alert.retracts and concept not in (STUDY, FINDINGS_TEXT):
-            value = unit = limit = ""  # a receiver that overlooks the status must not show the number again
         self._count += 1
         modern = self._profile.version is Version.V251
         if not group and self._profile.version is Version.V231:

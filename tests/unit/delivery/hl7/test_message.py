@@ -326,8 +326,11 @@ def test_a_correction_of_a_disease_deletes_the_disease() -> None:
     ("kind", "status", "words"),
     [(AlertKind.WITHDRAWAL, "D", "AI RESULT WITHDRAWN"), (AlertKind.WRONG_PATIENT, "W", "WRONG PATIENT")],
 )
-def test_a_retraction_takes_every_value_back_and_says_so(kind: AlertKind, status: str, words: str) -> None:
-    content = build_oru(alert(kind, revision=2, cause="the study was repeated"), PROFILE)
+@pytest.mark.parametrize("now", [AnswerKind.POSITIVE, AnswerKind.NEGATIVE, AnswerKind.FAILED])
+def test_a_retraction_takes_every_value_back_whatever_the_answer_is_now(
+    kind: AlertKind, status: str, words: str, now: AnswerKind
+) -> None:
+    content = build_oru(alert(kind, revision=2, cause="the study was repeated", answer=answer(now)), PROFILE)
     message = read(content)
     assert field(message, "OBR", 25) == "X"
     for identifier in ("VG-HDR", "VG-HDV", "VG-ACRCAT"):
@@ -413,6 +416,17 @@ def test_a_date_that_is_none_is_left_out(broken: str) -> None:
     message = read(build_oru(alert(patient_study=dataset), PROFILE))
     assert field(message, "OBR", 7) == ""
     assert field(message, "PID", 7) == ""
+
+
+def test_several_findings_are_told_and_taken_back_each_in_its_own_group() -> None:
+    two = replace(answer(), findings=answer().findings * 2)
+    told = [item for item in observations(read(build_oru(alert(answer=two), PROFILE))) if item["type"] == "NM"]
+    assert [(item["group"], item["value"]) for item in told] == [("1", "19.9"), ("2", "19.9"), ("3", "19.9")]
+    content = build_oru(alert(AlertKind.WITHDRAWAL, answer=two), PROFILE)
+    erased = [item for item in observations(read(content)) if item["type"] == "NM"]
+    assert [(item["group"], item["value"], item["status"]) for item in erased] == [
+        ("1", "", "D"), ("2", "", "D"), ("3", "", "D")
+    ]
 
 
 def test_the_issuer_of_the_image_counts_and_the_profile_stands_in() -> None:
