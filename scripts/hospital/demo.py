@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from hospital.watching import Sending
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+NARROW = 100
 FAULT, INTERRUPTED = 1, 130
 
 
@@ -65,7 +67,7 @@ def run(options: argparse.Namespace, run_folder: Path, relays: tuple[Relay, Rela
             sendings.append(send(head, hospital))
         arrived = _wait(hospital, sendings, options.timeout)
         say("")
-        say(table(HEAD, [outcome.row() for outcome in arrived], shutil.get_terminal_size((160, 24)).columns))
+        say(shown(arrived, shutil.get_terminal_size((160, 24)).columns))
         say("")
         say(
             "Seconds count from the last image to: the answer stored in Orthanc, its objects in the PACS, the alert"
@@ -84,8 +86,25 @@ def run(options: argparse.Namespace, run_folder: Path, relays: tuple[Relay, Rela
     say("All of it arrived.")
 
 
+def shown(outcomes: Sequence[Outcome], columns: int) -> str:
+    """A line a study; in a narrow terminal a column a study."""
+    rows = [outcome.row() for outcome in outcomes]
+    if columns >= NARROW:
+        return table(HEAD, rows, columns)
+    head, *lines = zip(HEAD, *rows, strict=True)
+    return table(head, lines, columns)
+
+
 def say(text: str) -> None:
     print(text, flush=True)
+
+
+def _say_over(line: str) -> None:
+    """On a terminal in the place of the line before, elsewhere below it."""
+    if sys.stdout.isatty():
+        print("\r\033[K" + line[: shutil.get_terminal_size().columns - 1], end="", flush=True)
+    else:
+        say(line)
 
 
 def _wait(hospital: Hospital, sendings: list[Sending], timeout_s: float) -> list[Outcome]:
@@ -93,16 +112,18 @@ def _wait(hospital: Hospital, sendings: list[Sending], timeout_s: float) -> list
     from hospital.watching import outcomes
 
     begun = time.monotonic()
-    shown = ""
+    last = ""
     now = outcomes(hospital, sendings)
     while any(outcome.missing() for outcome in now) and time.monotonic() - begun < timeout_s:
         line = "Waiting: " + "; ".join(outcome.progress() for outcome in now)
-        if line != shown:
-            say(line)
-            shown = line
+        if line != last:
+            _say_over(line)
+            last = line
         time.sleep(0.25)
         now = outcomes(hospital, sendings)
     time.sleep(1)
+    if sys.stdout.isatty():
+        say("")
     return outcomes(hospital, sendings)
 
 
@@ -124,6 +145,7 @@ def _serve(hospital: Hospital, relays: tuple[Relay, Relay]) -> None:
     with suppress(KeyboardInterrupt):
         while hospital.orthanc.running and hospital.pacs.running:
             time.sleep(0.5)
+        raise DemoFailed("Orthanc or the PACS ended by itself.")
 
 
 def _options() -> argparse.Namespace:

@@ -90,7 +90,8 @@ class Outcome:
             return f"{self.label}: no answer yet"
         made = len(self.analysis["objects"])
         told = f", HL7 {self.acknowledgement}" if self.expectation.positive else ""
-        return f"{self.label}: {self.answer}, {made} objects, {len(self.in_pacs)} in the PACS{told}"
+        answer = "being analysed" if self.answer == NONE else self.answer
+        return f"{self.label}: {answer}, {made} objects, {len(self.in_pacs)} in the PACS{told}"
 
     def objects_summary(self) -> str:
         return (

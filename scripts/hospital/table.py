@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 import unicodedata
 from collections.abc import Sequence
@@ -10,14 +11,19 @@ GAP = "  "
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], width: int = 140) -> str:
-    """The rows under their heads. Where they are wider than ``width``, the widest columns are wrapped at spaces."""
+    """The rows under their heads. Where they are wider than ``width``, the widest columns are wrapped."""
     columns = len(head)
     if any(len(row) != columns for row in rows):
         raise ValueError(f"every row needs {columns} cells")
     widths = [max(_longest(row[column]) for row in (head, *rows)) for column in range(columns)]
     available = width - len(GAP) * (columns - 1)
-    while sum(widths) > available and max(widths) > 8:
-        widths[widths.index(max(widths))] -= 1
+    words = [max(_longest_word(row[column]) for row in (head, *rows)) for column in range(columns)]
+    for least in (words, [1] * columns):  # at spaces and hyphens; where that is not enough, anywhere
+        while sum(widths) > available and any(width > low for width, low in zip(widths, least, strict=True)):
+            widest = max(
+                (column for column in range(columns) if widths[column] > least[column]), key=widths.__getitem__
+            )
+            widths[widest] -= 1
     to_the_right = [_are_numbers([row[column] for row in rows]) for column in range(columns)]
     lines = [*_wrapped(head, widths, to_the_right), GAP.join("─" * width for width in widths)]
     for row in rows:
@@ -47,6 +53,10 @@ def _padded(text: str, width: int, right: bool) -> str:
 
 def _longest(text: str) -> int:
     return max(_cells(line) for line in text.split("\n"))
+
+
+def _longest_word(text: str) -> int:
+    return max((_cells(word) for word in re.split(r"\s|(?<=-)", text)), default=1) or 1
 
 
 def _cells(text: str) -> int:
