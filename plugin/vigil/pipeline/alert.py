@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from zoneinfo import ZoneInfo
 
-from vigil.delivery.destination import Connection, RisDestination
+from vigil.delivery.destination import RisDestination, ris_destination
 from vigil.delivery.errors import DestinationRefused
 from vigil.delivery.hl7.alert import Alert, AlertKind
-from vigil.delivery.hl7.message import build_oru
+from vigil.delivery.hl7.message import ComposedMessage, compose
 from vigil.delivery.hl7.mllp import MllpClient
-from vigil.delivery.hl7.profile import Hl7Profile, StudyUidAs, Version
 from vigil.domain.answer import Analysis, Answer
 from vigil.domain.clock import Clock
 from vigil.domain.errors import Category
@@ -24,7 +22,6 @@ from vigil.pipeline.permission import Permission
 from vigil.records.entries import DeliveryRecord
 from vigil.records.ledger import Ledger
 from vigil.results.objects import Role
-from vigil.settings import RisDestination as RisSettings
 from vigil.settings import Settings
 
 ACCEPTED = ("AA", "CA")
@@ -45,16 +42,16 @@ class ToRis:
         self._models = models
         self._clock = clock
         self._stop = stop
-        self._clients = {name: MllpClient(_destination(name, site, settings.time_zone))
-                         for name, site in settings.ris.items()}
+        self._destinations = {name: ris_destination(name, settings) for name in settings.ris}
+        self._clients = {name: MllpClient(destination) for name, destination in self._destinations.items()}
 
     def __call__(self, delivery: DeliveryRecord, analysis: Analysis, answer: Answer) -> dict[str, object]:
-        site = self._settings.ris.get(delivery.destination)
-        if site is None:
+        destination = self._destinations.get(delivery.destination)
+        if destination is None:
             raise Suppressed(f"the destination '{delivery.destination}' is no longer in the settings")
         told = self._told_before(delivery, analysis)
         allowed = self._permission.to_alert(
-            analysis, answer, frozenset(site.profile.answer_kinds), self._clock.now(), alerted_before=told)
+            analysis, answer, destination.profile.answer_kinds, self._clock.now(), alerted_before=told)
         if not allowed.allowed:
             raise Suppressed(allowed.reason, category=allowed.category)
         record = self._ledger.analysis(analysis.analysis_id)
@@ -62,13 +59,18 @@ class ToRis:
             raise Suppressed("a newer analysis of the study superseded it before it was sent")
         control_id = message_control_id(delivery.destination, analysis.analysis_id, analysis.revision)
         message = self._ledger.message(delivery.delivery_id)
+        evidence: dict[str, object] = {"control_id": control_id}
         if message is None:
-            message = self._freeze(delivery, analysis, answer, site, control_id, corrects=told)
+            composed = self._compose(analysis, answer, destination, control_id, corrects=told)
+            message = self._ledger.freeze_message(
+                delivery.delivery_id, control_id, composed.content, self._clock.now())
+            if composed.warnings:
+                evidence["warnings"] = list(composed.warnings)
         acknowledgement = self._clients[delivery.destination].send(message, control_id, self._stop)
         self._ledger.record_acknowledgement(
             delivery.delivery_id, acknowledgement.code, acknowledgement.text, self._clock.now())
         if acknowledgement.code in ACCEPTED:
-            return {"control_id": control_id, "acknowledgement": acknowledgement.code}
+            return {**evidence, "acknowledgement": acknowledgement.code}
         said = f"'{delivery.destination}' answered {acknowledgement.code}; its own log says why"
         if acknowledgement.code in REJECTED:
             raise Refused(said)
@@ -90,49 +92,23 @@ class ToRis:
             before = None if record is None else record.analysis.predecessor_id
         return False
 
-    def _freeze(
-        self, delivery: DeliveryRecord, analysis: Analysis, answer: Answer, site: RisSettings, control_id: str, *, corrects: bool,
-    ) -> bytes:
+    def _compose(
+        self, analysis: Analysis, answer: Answer, destination: RisDestination, control_id: str, *, corrects: bool,
+    ) -> ComposedMessage:
         model = self._models.get(analysis.model_id)
         if model is None or model.manifest is None:
             raise Suppressed("the model is no longer installed", category=Category.MODEL_FILE_MISSING)
         reference = self._gateway.dicom(analysis.reference_instance)
         if reference is None:
             raise Suppressed("the study was deleted before it could be alerted", category=Category.STUDY_DELETED)
-        kind = AlertKind.CORRECTION if corrects else AlertKind.RESULT
-        if not answer.kind.analysed:
-            kind = AlertKind.WITHDRAWAL if corrects else AlertKind.NOT_ANALYSED
+        kind = AlertKind.RESULT if answer.kind.analysed else AlertKind.NOT_ANALYSED
         override = self._settings.models[analysis.model_id].alert_override
-        now = self._clock.now()
-        message = build_oru(Alert(
+        return compose(Alert(
             analysis=analysis, answer=answer, manifest=model.manifest, patient_study=read_dataset(reference),
             filler_order_number=filler_order_number(analysis.orthanc_study_id, analysis.model_id), control_id=control_id,
-            created_at=now, revision=analysis.revision, kind=kind, report_uid=self._report_uid(analysis),
-            override=None if override is None else override.by), _profile(site, self._settings.time_zone))
-        return self._ledger.freeze_message(delivery.delivery_id, control_id, message, now)
+            created_at=self._clock.now(), revision=analysis.revision, kind=AlertKind.CORRECTION if corrects else kind,
+            report_uid=self._report_uid(analysis), override=None if override is None else override.by), destination.profile)
 
     def _report_uid(self, analysis: Analysis) -> str | None:
         return next((item.sop_instance_uid for item in self._ledger.objects(analysis.analysis_id)
                      if item.role == Role.REPORT), None)
-
-
-def _destination(name: str, site: RisSettings, time_zone: str) -> RisDestination:
-    return RisDestination(
-        name=name, host=site.host, port=site.port, profile=_profile(site, time_zone), timeout_s=site.timeout_seconds,
-        connect_timeout_s=min(5.0, site.timeout_seconds), connection=Connection(site.connection))
-
-
-def _profile(site: RisSettings, time_zone: str) -> Hl7Profile:
-    profile = site.profile
-    authority = profile.patient_assigning_authority
-    return Hl7Profile(
-        version=Version(profile.version), sending_application=profile.sending_application,
-        sending_facility=profile.sending_facility, receiving_application=profile.receiving_application,
-        receiving_facility=profile.receiving_facility, processing_id=profile.processing_id,
-        character_set=profile.character_set, result_status=profile.result_status, study_uid=StudyUidAs(profile.study_uid),
-        zds=profile.zds, link=profile.link, answer_kinds=frozenset(profile.answer_kinds),
-        patient_assigning_authority="" if authority is None else "^".join(
-            part for part in (authority.namespace_id, authority.universal_id, authority.universal_id_type) if part),
-        zone=ZoneInfo(time_zone))
-
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from vigil.delivery.destination import PacsDestination
+from vigil.delivery.destination import pacs_destination
 from vigil.delivery.dicom import OutgoingObject, send
 from vigil.delivery.status import accepted, status_text
 from vigil.domain.answer import Analysis, Answer
@@ -31,14 +31,11 @@ class ToPacs:
         allowed = self._permission.to_forward(analysis, answer)
         if not allowed.allowed:
             raise Suppressed(allowed.reason, category=allowed.category)
-        site = self._settings.pacs.get(delivery.destination)
-        if site is None:
+        if delivery.destination not in self._settings.pacs:
             raise Suppressed(f"the destination '{delivery.destination}' is no longer in the settings")
-        if site.models is not None and analysis.model_id not in site.models:
+        destination = pacs_destination(delivery.destination, self._settings)
+        if not destination.takes(analysis.model_id):
             raise Suppressed(f"'{delivery.destination}' does not take results of this model (its setting Models)")
-        destination = PacsDestination(
-            name=delivery.destination, host=site.host, port=site.port, aet=site.aet, calling_aet=site.calling_aet,
-            timeout_s=site.timeout_seconds, connect_timeout_s=min(5.0, site.timeout_seconds))
         statuses = self._ledger.object_statuses(delivery.delivery_id)
         waiting = [item for item in self._ledger.objects(analysis.analysis_id)
                    if not accepted(statuses.get(item.sop_instance_uid, -1))]
