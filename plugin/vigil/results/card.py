@@ -145,7 +145,7 @@ def _picture(
         ((left + side / 2, top + 20), letters[2]), ((left + side / 2, top + side - 20), letters[3]),
     )  # fmt: skip
     for place, letter in places:
-        draw.text(place, letter, font=hand.font(), fill=TEXT, anchor="mm", stroke_width=2, stroke_fill=(0, 0, 0))
+        draw.text(place, letter, font=hand.font, fill=TEXT, anchor="mm", stroke_width=2, stroke_fill=(0, 0, 0))
     number = str(source.get("InstanceNumber") or index + 1)
     caption = f"Image {number}, {window.words()}"
     caption += ", contour by AI" if masks else ", nothing marked"

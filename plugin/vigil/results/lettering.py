@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from PIL import ImageDraw, ImageFont
 
@@ -33,26 +34,27 @@ class Hand:
     colour: Colour
     bold: float = 0
 
+    @cached_property
     def font(self) -> ImageFont.FreeTypeFont:
         font = ImageFont.load_default(self.size)
         assert isinstance(font, ImageFont.FreeTypeFont)  # noqa: S101 - what Pillow returns for a given size
         return font
 
     def width(self, text: str) -> float:
-        return self.font().getlength(text) + 2 * self.bold
+        return self.font.getlength(text) + 2 * self.bold
 
     def line_height(self) -> int:
         return round(self.size * 1.28)
 
     def write(self, draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str, anchor: str = "la") -> None:
         draw.text(
-            at, drawable(text), font=self.font(), fill=self.colour, anchor=anchor, stroke_width=self.bold,
+            at, drawable(text), font=self.font, fill=self.colour, anchor=anchor, stroke_width=self.bold,
             stroke_fill=self.colour,
         )  # fmt: skip
 
     def write_outlined(self, draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str, outline: int) -> None:
         """Over anatomy: with a black line around each letter."""
-        draw.text(at, drawable(text), font=self.font(), fill=self.colour, stroke_width=outline, stroke_fill=(0, 0, 0))
+        draw.text(at, drawable(text), font=self.font, fill=self.colour, stroke_width=outline, stroke_fill=(0, 0, 0))
 
     def write_block(
         self, draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str, width: int, most_lines: int = 99

@@ -35,7 +35,7 @@ from vigil.domain.manifest import (
 from vigil.results.request import DeviceIdentity, PredecessorReport, ResultRequest
 
 EVERY_OUTPUT = frozenset(PermittedOutput)
-STARTED = dt.datetime(2026, 11, 23, 9, 30, tzinfo=dt.UTC)
+STARTED = dt.datetime(2025, 3, 14, 9, 30, tzinfo=dt.UTC)
 LATIN = Patient(name="Müller^Jörg", patient_id="VIGIL-L1", character_set="ISO_IR 100")
 JAPANESE = Patient(
     name="Yamada^Tarou=山田^太郎=やまだ^たろう", patient_id="VIGIL-J1", character_set="\\ISO 2022 IR 87"
@@ -174,7 +174,7 @@ def _analysis(kind: AnswerKind, sources: list[Dataset]) -> Analysis:
         settings_sha256="cd" * 32,
         inputs_sha256="ef" * 32,
         inputs=inputs if kind.analysed else (),
-        created_at=dt.datetime(2026, 11, 23, 9, 41, 7, tzinfo=dt.UTC),
+        created_at=dt.datetime(2025, 3, 14, 9, 41, 7, tzinfo=dt.UTC),
         correlation_id="c0",
         stage="live",
     )

@@ -79,9 +79,9 @@ def test_a_revision_is_said_on_the_card() -> None:
 
 def test_the_input_is_told_without_a_description_that_the_font_cannot_draw(each_kind: Kinds) -> None:
     asked = each_kind[AnswerKind.NEGATIVE]
-    assert inputs_words(asked) == "CT series 2 'HEAD 1.5 H30s', 24 images, study of 2026-11-23"
+    assert inputs_words(asked) == "CT series 2 'HEAD 1.5 H30s', 24 images, study of 2025-03-14"
     asked.sources[0].SeriesDescription = "頭部"
-    assert inputs_words(asked) == "CT series 2, 24 images, study of 2026-11-23"
+    assert inputs_words(asked) == "CT series 2, 24 images, study of 2025-03-14"
     asked.sources[0].SeriesDescription = "HEAD 1.5 H30s"
 
 
