@@ -141,14 +141,16 @@ class HyperdenseVolume(Strict):
 
     kind: Literal["hyperdense-volume"]
     cavity_output: str
-    """1 where all around is soft tissue: its largest connected part is the middle of the cavity."""
-    tissue_output: str = "tissue"
-    """1 in soft tissue: what the middle is grown back into."""
+    """1 in soft tissue, up to the bone. The cavity is its largest part, opened."""
     band_output: str
-    """1 in soft tissue of raised density."""
+    """1 in soft tissue of raised density: what makes a region."""
+    raised_output: str = "raised"
+    """1 in soft tissue at half the way up to that density: how far a region goes."""
     region: str
-    core_depth_mm: float = Field(default=6.0, gt=0)
-    """How far the core lies inside the cavity, so how far it is grown back."""
+    opening_radius_mm: float = Field(default=12.0, gt=0)
+    """A ball of this radius finds no way from the cavity through openings of the skull."""
+    growth_mm: float = Field(default=3.0, ge=0)
+    """How far a region goes on from the band into what is raised."""
     minimum_component_ml: float = Field(ge=0)
     plausible_cavity_ml: Range
     largest_open_share_at_base: float = Field(default=0.15, gt=0, lt=1)

@@ -65,7 +65,7 @@ class Grid:
         windows: list[slice] = []
         for axis in range(3):
             taps = linear_taps(inside.shape[axis], spacing[axis], self.source_shape[axis], self.source_spacing_mm[axis])
-            used = inside.any(axis=tuple(other for other in range(3) if other != axis))
+            used: NDArray[np.bool_] = np.asarray(inside.any(axis=tuple(other for other in range(3) if other != axis)))
             touched = np.flatnonzero((used[taps.indices] & (taps.weights > 0)).any(axis=1))
             if touched.size == 0:
                 return result

@@ -1,7 +1,7 @@
 """From the network's three outputs to an answer: the dense band inside the intracranial cavity, as a region and a volume.
 
-The cavity is the largest connected part of the core, grown back into soft tissue, its holes filled. Only where it was
-found whole may a negative be said (law 2).
+The cavity is the largest part of the soft tissue into which a ball of 12 mm fits, so that scalp, orbits and the spinal canal
+stay outside, and so does most of an opening in the skull. Only where it was found whole may a negative be said (law 2).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vigil.domain.manifest import HyperdenseVolume, Manifest
 from vigil.imaging.resample import Grid
 from vigil.imaging.volume import Volume
 from vigil.inference.errors import InferenceFailed
-from vigil.inference.morphology import Mask, grown, largest_part, without_holes, without_small_parts
+from vigil.inference.morphology import Mask, opened, within, without_holes, without_small_parts
 
 FACES = (("lowest", 0, 0), ("uppermost", 0, -1), ("front", 1, 0), ("back", 1, -1), ("right", 2, 0), ("left", 2, -1))
 """Faces of a grid in patient axes: name, axis, index."""
@@ -37,39 +37,36 @@ class Cavity:
     open_at: tuple[tuple[str, float], ...]
 
 
-def outline_cavity(core: Mask, tissue: Mask, grid: Grid, rule: HyperdenseVolume) -> Cavity:
+def outline_cavity(inside: Mask, grid: Grid, rule: HyperdenseVolume) -> Cavity:
     """The cavity: [slice, row, column] of the grid."""
-    middle = largest_part(core)
-    if not middle.any():
-        return Cavity(middle, 0.0, ())
-    slices, rows, columns = (max(1, round(rule.core_depth_mm / spacing)) for spacing in grid.spacing_mm)
-    whole = without_holes(grown(middle, (slices, rows, columns)) & tissue)
-    return Cavity(whole, float(np.count_nonzero(whole)) * grid.voxel_ml, _open_faces(whole, rule))
+    mask = without_holes(opened(inside, rule.opening_radius_mm, grid.spacing_mm))
+    return Cavity(mask, float(np.count_nonzero(mask)) * grid.voxel_ml, _open_faces(mask, rule))
 
 
-def find_dense(band: Mask, cavity: Cavity, grid: Grid, rule: HyperdenseVolume) -> Mask:
-    """The band inside the cavity, without components below the least size."""
-    inside = band & cavity.mask
-    if not inside.any():
-        return inside
-    return without_small_parts(inside, max(1, round(rule.minimum_component_ml / grid.voxel_ml)))
+def find_dense(band: Mask, raised: Mask, cavity: Cavity, grid: Grid, rule: HyperdenseVolume) -> Mask:
+    """The band inside the cavity, without parts below the least size, and the raised tissue next to it.
+
+    Smoothing draws the contour of a dense region inwards; what is raised by half restores it, and takes it up to the bone.
+    """
+    seeds = without_small_parts(band & cavity.mask, max(1, round(rule.minimum_component_ml / grid.voxel_ml)))
+    return within(seeds, rule.growth_mm, grid.spacing_mm) & (raised | seeds) & cavity.mask
 
 
 def answer(
-    outputs: Mapping[str, NDArray[np.float32]], grid: Grid, volume: Volume, manifest: Manifest, operating_point: str
+    outputs: Mapping[str, NDArray[np.number]], grid: Grid, volume: Volume, manifest: Manifest, operating_point: str
 ) -> tuple[Answer, dict[str, Mask]]:
     """The answer, and the region of its finding in the source's geometry.
 
     Raises: InferenceFailed where an output has not the shape of the grid.
     """
     rule = manifest.postprocessing
-    core, tissue, band = (
-        _as_mask(outputs, name, grid) for name in (rule.cavity_output, rule.tissue_output, rule.band_output)
+    inside, band, raised = (
+        _as_mask(outputs, name, grid) for name in (rule.cavity_output, rule.band_output, rule.raised_output)
     )
-    cavity = outline_cavity(core, tissue, grid, rule)
+    cavity = outline_cavity(inside, grid, rule)
     if (reason := _implausible(cavity, rule)) is not None:
         return _not_analysed(reason), {}
-    region = grid.back(find_dense(band, cavity, grid, rule))
+    region = grid.back(find_dense(band, raised, cavity, grid, rule))
     entry, point = manifest.finding, manifest.operating_points[operating_point]
     unit, concept = UNITS[entry.unit], entry.measurement.code()
     measured = Measurement(concept, float(np.count_nonzero(region)) * volume.voxel_ml, unit)
@@ -144,7 +141,7 @@ def _key_slices(region: Mask, volume: Volume) -> tuple[int, ...]:
     return tuple(chosen)
 
 
-def _as_mask(outputs: Mapping[str, NDArray[np.float32]], name: str, grid: Grid) -> Mask:
+def _as_mask(outputs: Mapping[str, NDArray[np.number]], name: str, grid: Grid) -> Mask:
     values = outputs[name]
     if values.shape != (1, 1, *grid.voxels.shape):
         raise InferenceFailed(f"the output '{name}' has shape {values.shape}, not that of its input")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ _itk: Any = SimpleITK  # it has no types
 
 def largest_part(mask: Mask) -> Mask:
     """The largest part connected by faces; nothing where there is nothing."""
-    return _parts_by_size(mask) == 1
+    largest: Mask = _parts_by_size(mask) == 1
+    return largest
 
 
 def without_small_parts(mask: Mask, least_voxels: int) -> Mask:
@@ -25,16 +27,41 @@ def without_small_parts(mask: Mask, least_voxels: int) -> Mask:
     return kept
 
 
-def grown(mask: Mask, radius: tuple[int, int, int]) -> Mask:
-    """By an ellipsoid of these half axes, in voxels: slice, row, column."""
-    bigger: Mask = _array(_itk.BinaryDilate(_image(mask), radius[::-1], _itk.sitkBall)) > 0
-    return bigger
+def within(mask: Mask, reach_mm: float, spacing_mm: tuple[float, float, float]) -> Mask:
+    """Everything at most so far from the mask, centre to centre of voxels. ``spacing_mm``: slice, row, column."""
+    result = np.zeros_like(mask)
+    box = _box(mask, reach_mm, spacing_mm)
+    if box is None:
+        return result
+    image = _image(mask[box])
+    image.SetSpacing(spacing_mm[::-1])
+    distance = _itk.SignedMaurerDistanceMap(image, insideIsPositive=False, squaredDistance=True, useImageSpacing=True)
+    # The border of an object lies at zero, its inside below.
+    result[box] = _itk.GetArrayViewFromImage(distance) <= reach_mm**2
+    return result
+
+
+def opened(mask: Mask, radius_mm: float, spacing_mm: tuple[float, float, float]) -> Mask:
+    """The largest part of where a ball of this radius fits into the mask. The border of the array is no wall."""
+    return within(largest_part(~within(~mask, radius_mm, spacing_mm)), radius_mm, spacing_mm) & mask
 
 
 def without_holes(mask: Mask) -> Mask:
     """With every hole closed that does not reach the border of the array."""
     filled: Mask = _array(_itk.BinaryFillhole(_image(mask))) > 0
     return filled
+
+
+def _box(mask: Mask, margin_mm: float, spacing_mm: tuple[float, float, float]) -> tuple[slice, slice, slice] | None:
+    """What of the array the mask takes up, with a margin; None where it is empty. Regions are small, heads are not."""
+    spans = []
+    for axis in range(3):
+        used = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
+        if used.size == 0:
+            return None
+        margin = ceil(margin_mm / spacing_mm[axis]) + 1
+        spans.append(slice(max(0, int(used[0]) - margin), int(used[-1]) + 1 + margin))
+    return spans[0], spans[1], spans[2]
 
 
 def _parts_by_size(mask: Mask) -> NDArray[np.integer]:

@@ -160,7 +160,7 @@ def _run(
 
 
 def _postprocess(
-    outputs: dict[str, NDArray[np.float32]], grid: Grid, volume: Volume, manifest: Manifest, operating_point: str
+    outputs: dict[str, NDArray[np.number]], grid: Grid, volume: Volume, manifest: Manifest, operating_point: str
 ) -> tuple[Answer, dict[str, NDArray[np.bool_]]]:
     return hyperdense.answer(outputs, grid, volume, manifest, operating_point)
 
@@ -173,7 +173,7 @@ def _manifest(model: InstalledModel) -> Manifest:
     return model.manifest
 
 
-def _insist_finite(what: str, values: NDArray[np.float32]) -> None:
+def _insist_finite(what: str, values: NDArray[np.number]) -> None:
     # One sum instead of a mask: a NaN or an infinity anywhere makes it so.
     if not np.isfinite(values.sum(dtype=np.float64)):
         raise InferenceFailed(f"{what} holds a value that is no number")

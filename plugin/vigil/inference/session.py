@@ -78,7 +78,7 @@ class NetworkSession:
         """For people: what runs the network."""
         return f"ONNX Runtime {__version__} {self.provider.upper()}"
 
-    def run(self, tensor: NDArray[np.float32], stop: threading.Event) -> Mapping[str, NDArray[np.float32]]:
+    def run(self, tensor: NDArray[np.float32], stop: threading.Event) -> Mapping[str, NDArray[np.number]]:
         """The outputs by name, for an input of NCDHW. Ends early when ``stop`` is set.
 
         Raises: Stopping; InferenceFailed; OutOfMemory.
