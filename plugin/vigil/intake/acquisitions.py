@@ -58,7 +58,8 @@ def _build(images: Sequence[ImageHeader], spacing_tolerance: float) -> Built:
 def _passes(images: list[ImageHeader], spacing_tolerance: float) -> tuple[Built, ...]:
     """Apart only where images conflict or interleave, and only if that gives stacks without conflict.
 
-    A hole (SliceMissing) is never a reason to split: two halves of a scan would hide the slice missing between them.
+    A hole (SliceMissing) is never a reason to split: where odd and even slices are two passes of one scan, the pass that is
+    whole would hide the slice that the other lacks.
     """
     whole = _build(images, spacing_tolerance)
     if not isinstance(whole.error, SliceConflict | IrregularGeometry) or any(image.position_mm is None for image in images):

@@ -161,8 +161,7 @@ def _refuse_tilt(images: Sequence[ImageHeader], normal: NDArray[np.float64]) -> 
 
 
 def _refuse_uneven(depths: NDArray[np.float64], gaps: NDArray[np.float64], tolerance: float) -> None:
-    # The lower of two middle gaps: a hole never becomes the rule in a short stack.
-    median = float(np.sort(gaps)[(len(gaps) - 1) // 2])
+    median = float(np.median(gaps))
     if np.all(np.abs(gaps - median) <= tolerance * median):
         return
     step = float(np.median(gaps[gaps <= 1.5 * gaps.min()]))

@@ -75,6 +75,12 @@ def test_a_slice_missing_between_two_acquisitions_is_not_split_away(images):
     assert isinstance(built.error, SliceMissing)
 
 
+def test_a_slice_missing_from_one_of_two_interleaved_passes_is_not_split_away(images):
+    numbered = [replace(image, acquisition_number=1 + i % 2) for i, image in enumerate(images) if i != 21]
+    built, = split_stacks(numbered, 0.05)
+    assert isinstance(built.error, SliceMissing)
+
+
 def test_two_blocks_of_different_spacing_stay_one_irregular_scan(images):
     top = images[-1].position_mm[2]
     upper = [

@@ -135,6 +135,16 @@ def test_the_same_image_twice_counts_once_and_always_the_same_one_stays():
         assert stack.duplicates == (again,)
 
 
+@pytest.mark.parametrize("off_mm", [-0.005, 0.005])
+def test_of_two_equal_images_the_same_one_stays_whatever_rounding_did_to_their_positions(off_mm):
+    images = slices(6)
+    x, y, z = images[3].position_mm
+    again = replace(images[3], sop_instance_uid="1.2.99", instance_number=99, position_mm=(x, y, z + off_mm))
+    stack = build_stack([again, *images])
+    assert list(stack.headers) == images
+    assert stack.duplicates == (again,)
+
+
 def test_two_different_images_at_one_position_are_a_conflict_that_names_it():
     images = slices(6)
     other = replace(images[3], sop_instance_uid="1.2.99", pixel_sha256="other")
