@@ -78,7 +78,10 @@ def _send_on_one_association(
     answers: dict[str, int] = {}
     try:
         for image in images:
-            status = association.send_c_store(image)
+            try:
+                status = association.send_c_store(image)
+            except RuntimeError:
+                break  # the receiver is gone; what it did not answer is missing from the statuses
             answers[str(image.SOPInstanceUID)] = int(getattr(status, "Status", NO_ANSWER))
             if pause_s:
                 time.sleep(pause_s)

@@ -11,12 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-
-def free_port() -> int:
-    """A port of loopback that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from hospital.network import free_port
 
 
 class Pacs:
@@ -94,7 +89,7 @@ class ArchivePacs(Pacs):
         self._peers = peers
 
     def command(self) -> list[str]:
-        peers = ", ".join(f"({peer}, localhost, {free_port()})" for peer in self._peers)
+        peers = ", ".join(f"({peer}, 127.0.0.1, {free_port()})" for peer in self._peers)
         configuration = self.folder.parent / f"{self.folder.name}.cfg"
         configuration.write_text(
             f"NetworkTCPPort = {self.port}\nMaxPDUSize = 16384\nMaxAssociations = 16\n"

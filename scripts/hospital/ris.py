@@ -17,6 +17,7 @@ import re
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,6 +142,8 @@ class Ris:
             command += ["--certificate", str(self._certificates.certificate), "--key", str(self._certificates.key)]
             if self._certificates.client_authority is not None:
                 command += ["--client-authority", str(self._certificates.client_authority)]
+        if threading.current_thread() is threading.main_thread():
+            command = ["setpriv", "--pdeathsig", "KILL", "--", *command]  # ends with this process, even when that is killed
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "ris.log").open("ab") as log:
             self._process = subprocess.Popen(

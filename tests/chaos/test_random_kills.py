@@ -26,7 +26,7 @@ def send_until_stored(hospital: Hospital, images: list, stop: threading.Event) -
     while waiting and not stop.is_set():
         try:
             sent = modality.send(waiting, "127.0.0.1", hospital.orthanc.dicom_port, hospital.orthanc.aet, pause_s=0.01)
-        except modality.AssociationRefused:
+        except (modality.AssociationRefused, OSError):
             time.sleep(0.2)
             continue
         waiting = [image for image in waiting if sent.statuses.get(str(image.SOPInstanceUID)) != 0]

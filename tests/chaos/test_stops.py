@@ -63,7 +63,7 @@ def test_while_a_pacs_is_silent(tmp_path: Path) -> None:
         uid = str(images[0].StudyInstanceUID)
         assert modality.send(images, "127.0.0.1", hospital.orthanc.dicom_port, hospital.orthanc.aet).all_stored
         wait_until("stored", lambda: any(item["state"] == "stored" for item in analyses(hospital.orthanc, uid)))
-        wait_until("the alert, in spite of the silent PACS", lambda: hospital.ris.received())
+        wait_until("the alert, in spite of the silent PACS", hospital.ris.received)
 
         assert hospital.orthanc.terminate(STOPS_WITHIN_S).exit_code == 0
 

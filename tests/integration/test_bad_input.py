@@ -1,4 +1,4 @@
-"""Input that is wrong in every way that can be met: a named answer, visible where a model should have answered, and Orthanc lives.
+"""Input that is wrong in every way that can be met: a named answer, seen where a model should have answered, and Orthanc lives.
 
 Never a negative, never lost, never a traceback for a person to read.
 """
@@ -13,14 +13,13 @@ from typing import Any
 import pytest
 from pydicom import Dataset
 from pydicom.uid import (
+    MPEG2MPML,
     EncapsulatedPDFStorage,
     EnhancedSRStorage,
-    MPEG2MPML,
     RTStructureSetStorage,
     generate_uid,
 )
 
-from hospital import modality
 from hospital.census import Census, analyses, take_census, wait_settled, wait_until
 from hospital.ct_series import Patient, dicom_bytes
 from hospital.hospital import MODEL, Hospital

@@ -13,7 +13,7 @@ from pydicom import Dataset
 from hospital import modality
 from hospital.census import Census, analyses, take_census, wait_settled, wait_until
 from hospital.ct_series import Patient
-from hospital.hospital import LIVE, MODEL, Hospital
+from hospital.hospital import MODEL, Hospital
 from hospital.orthanc import Orthanc
 from hospital.patients import head_study
 

@@ -14,7 +14,8 @@ from pydicom import dcmread
 from pydicom.uid import RLELossless
 
 from hospital.ct_series import Acquisition, ct_series, dicom_bytes
-from hospital.pacs import ArchivePacs, Pacs, SilentNode, free_port
+from hospital.network import free_port
+from hospital.pacs import ArchivePacs, Pacs, SilentNode
 from vigil.delivery.destination import PacsDestination
 from vigil.delivery.dicom import OutgoingObject, echo, send
 from vigil.delivery.errors import (

@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from hospital.pacs import SilentNode, free_port
+from hospital.network import free_port
+from hospital.pacs import SilentNode
 from hospital.ris import Certificates, Ris
 from vigil.delivery.destination import Connection, RisDestination
 from vigil.delivery.errors import DestinationRefused, DestinationSilent, DestinationUnreachable, ProtocolError
