@@ -89,7 +89,9 @@ class ArchivePacs(Pacs):
         self._peers = peers
 
     def command(self) -> list[str]:
-        peers = ", ".join(f"({peer}, 127.0.0.1, {free_port()})" for peer in self._peers)
+        # It compares with the name that the address resolves to, which a system without /etc/hosts has not.
+        hosts = ("localhost", "127.0.0.1")
+        peers = ", ".join(f"({peer}, {host}, {free_port()})" for peer in self._peers for host in hosts)
         configuration = self.folder.parent / f"{self.folder.name}.cfg"
         configuration.write_text(
             f"NetworkTCPPort = {self.port}\nMaxPDUSize = 16384\nMaxAssociations = 16\n"
