@@ -31,8 +31,8 @@ from vigil.records.audit import Audit
 from vigil.records.ledger import Ledger
 from vigil.records.sealing import Sealer
 from vigil.records.state import StateFolder
-from vigil.results.warm import warm
 from vigil.results.request import DeviceIdentity
+from vigil.results.warm import warm
 from vigil.settings import Settings, settings_snapshot
 from vigil.telemetry.logs import Log, close_log, open_log
 from vigil.telemetry.metrics import Metrics
