@@ -22,7 +22,7 @@ from vigil.domain.answer import AnswerKind
 from vigil.domain.concepts import Code
 from vigil.results import wording
 from vigil.results.document import sr_code
-from vigil.results.key_slices import located, pictured_slice, shown_slices
+from vigil.results.key_slices import located, shown_slices
 from vigil.results.patient_study import encodable
 from vigil.results.report_groups import PRESENCE, measurement_groups
 from vigil.results.request import ResultRequest
@@ -30,6 +30,7 @@ from vigil.results.request import ResultRequest
 CONTAINS = RelationshipTypeValues.CONTAINS
 QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
 FINDING = Code("121071", "DCM", "Finding")
+CONCLUSION = Code("121077", "DCM", "Conclusion")
 COMMENT = Code("121106", "DCM", "Comment")
 MOST_LIBRARY_IMAGES = 8
 STATUS = {AnswerKind.NOT_ANALYSED: codes.NOT_ANALYSED, AnswerKind.FAILED: codes.FAILED}
@@ -38,7 +39,9 @@ STATUS = {AnswerKind.NOT_ANALYSED: codes.NOT_ANALYSED, AnswerKind.FAILED: codes.
 def report_content(request: ResultRequest, document: Dataset) -> ContainerContentItem:
     """The root container. ``document``: the object that will hold it; its character set bounds the text."""
     groups = measurement_groups(request, document)
-    root = ContainerContentItem(name=_title(request), template_id="1500")
+    drawn = _every_group_is_drawn(groups)
+    title = dicom_codes.DCM.ImagingMeasurementReport if drawn else sr_code(codes.AI_RESULT)
+    root = ContainerContentItem(name=CodedConcept.from_code(title), template_id="1500")
     content = ContentSequence()
     content.extend(sr.LanguageOfContentItemAndDescendants(CodedConcept("en", "RFC5646", "English")))
     content.extend(_observer(request, document))
@@ -48,9 +51,8 @@ def report_content(request: ResultRequest, document: Dataset) -> ContainerConten
             relationship_type=RelationshipTypeValues.HAS_CONCEPT_MOD,
         )
     )
-    images = _library_images(request)
-    if images:
-        content.append(_image_library(images))
+    if drawn:
+        content.append(_image_library(_library_images(request)))
     if groups:
         measurements = _container(dicom_codes.DCM.ImagingMeasurements)
         for group in groups:
@@ -58,16 +60,28 @@ def report_content(request: ResultRequest, document: Dataset) -> ContainerConten
         content.append(measurements)
     content.append(_evaluations(request, document))
     root.ContentSequence = content
+    _separate(root)
     return root
 
 
-def _title(request: ResultRequest) -> CodedConcept:
-    """Imaging Measurement Report, where each group has its region. Viewers (OHIF 3.12, its issue 3390) open a report of
-    that title as drawn measurements and fail on one that has none; any other title they show as text."""
-    places = [item.key_slice for item in located(request)]
-    if request.shows_contours and places and all(place is not None for place in places):
-        return CodedConcept.from_code(dicom_codes.DCM.ImagingMeasurementReport)
-    return CodedConcept.from_code(sr_code(codes.AI_RESULT))
+def _separate(container: Dataset) -> None:
+    """Makes each item of a container, and of those within it, stand for itself (PS3.3 C.17.3.2.4). Of running text, which
+    highdicom declares, a viewer shows the values without their names."""
+    container.ContinuityOfContent = "SEPARATE"
+    for item in container.ContentSequence:
+        if item.ValueType == "CONTAINER":
+            _separate(item)
+
+
+def _every_group_is_drawn(groups: list[ContentSequence]) -> bool:
+    """Whether this is an Imaging Measurement Report with an image library, or a text under a title of our own.
+
+    OHIF 3.12 (its issue 3390) opens a report of that title as measurements drawn over images and stops at a group that
+    has no region; one of any other title it shows as text, and stops there at what has no name: the library's images.
+    """
+    return bool(groups) and all(
+        any(item.ValueType == "SCOORD" for item in container.ContentSequence) for group in groups for container in group
+    )
 
 
 def _procedure(reference: Dataset) -> CodedConcept:
@@ -117,11 +131,11 @@ def _texts(request: ResultRequest) -> list[tuple[Code, str]]:
         texts.append((COMMENT, wording.RESEARCH))
     model = f"{manifest.name} {manifest.version}"
     if answer.kind.analysed:
-        texts.append((FINDING, f"{model}: {wording.KIND_WORDS[answer.kind]}. {wording.sentence(request)}"))
+        texts.append((CONCLUSION, f"{model}: {wording.KIND_WORDS[answer.kind]}. {wording.sentence(request)}"))
         texts.append((COMMENT, wording.criterion_words(request)))
     else:
         category = answer.reason.category if answer.reason is not None else "internal"
-        texts.append((FINDING, f"{model}: {wording.KIND_WORDS[answer.kind]}. {wording.reason_words(request)}"))
+        texts.append((CONCLUSION, f"{model}: {wording.KIND_WORDS[answer.kind]}. {wording.reason_words(request)}"))
         texts.append((COMMENT, f"{wording.NO_ANSWER} {wording.NOT_NEGATIVE} Reason: {category}."))
     texts.append((COMMENT, wording.inputs_words(request)))
     if request.predecessor is not None:
@@ -132,11 +146,10 @@ def _texts(request: ResultRequest) -> list[tuple[Code, str]]:
 
 
 def _library_images(request: ResultRequest) -> list[Dataset]:
-    """The images that the findings point to first, then their neighbours; of a study without a finding the one that the
-    summary shows. Few: a library of the whole series costs seconds and says nothing more."""
+    """The images that the findings point to first, then their neighbours. Few: a library of the whole series costs
+    seconds and says nothing more."""
     keys = [item.key_slice for item in located(request) if item.key_slice is not None]
-    pictured = pictured_slice(request)
-    indices = [*keys, *([pictured] if pictured is not None else []), *shown_slices(request)]
+    indices = [*keys, *shown_slices(request)]
     return [request.sources[index] for index in list(dict.fromkeys(indices))[:MOST_LIBRARY_IMAGES]]
 
 

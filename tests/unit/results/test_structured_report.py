@@ -80,6 +80,34 @@ def test_only_a_report_with_a_drawn_region_bears_the_title_that_viewers_draw(eac
         assert (ds.ConceptNameCodeSequence[0].CodeValue == "126000") == bool(drawn)
 
 
+def test_a_finding_whose_mask_is_empty_is_told_in_text(each_kind: Kinds) -> None:
+    asked = each_kind[AnswerKind.POSITIVE]
+    ds = report(replace(asked, masks={"hyperdense": np.zeros_like(asked.masks["hyperdense"])}))
+    assert ds.ConceptNameCodeSequence[0].CodeValue == "VG-RESULT"
+
+
+def test_what_a_viewer_shows_as_text_has_a_name(each_kind: Kinds) -> None:
+    """OHIF 3.12 shows nothing at all of a text that has one item without."""
+    for asked in each_kind.values():
+        ds = report(asked)
+        if ds.ConceptNameCodeSequence[0].CodeValue != "126000":
+            assert all(name(item) for item in items(ds))
+
+
+def test_no_report_is_running_text(each_kind: Kinds) -> None:
+    """Of running text a viewer shows the values without their names: "Present Absent 4 mL"."""
+    for asked in each_kind.values():
+        ds = report(asked)
+        containers = [ds, *(item for item in items(ds) if item.ValueType == "CONTAINER")]
+        assert {container.ContinuityOfContent for container in containers} == {"SEPARATE"}
+
+
+def test_the_conclusion_is_one_sentence_under_its_own_name(each_kind: Kinds) -> None:
+    for asked in each_kind.values():
+        (conclusion,) = named(report(asked), "121077")
+        assert asked.answer.sentence in conclusion.TextValue
+
+
 def test_the_region_is_closed_inside_the_image_and_on_the_key_slice(each_kind: Kinds) -> None:
     asked = each_kind[AnswerKind.POSITIVE]
     (group,) = named(report(asked), "125007")
