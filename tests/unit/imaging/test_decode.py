@@ -1,0 +1,267 @@
+"""Pixels of every kind, against other decoders (GDCM inside SimpleITK, pydicom) and against what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK
+from hypothesis import given
+from hypothesis import strategies as st
+from imaging_cases import lopsided, series
+from pydicom import Dataset, dcmread, dcmwrite
+from pydicom.encaps import encapsulate
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
+
+from hospital.ct_series import Acquisition, dicom_bytes
+from vigil.domain.errors import Category, VigilError
+from vigil.imaging.decode import decode_into
+from vigil.imaging.errors import (
+    ImagingError,
+    NoPixelData,
+    UnreadablePixels,
+    UnsupportedPixels,
+    UnsupportedTransferSyntax,
+)
+from vigil.intake.errors import UnreadableInstance
+
+SAMPLES = Path(pydicom.__file__).parent / "data" / "test_files"
+ROWS, COLUMNS = 20, 14
+
+
+def ct() -> Dataset:
+    return series(lopsided((2, ROWS, COLUMNS)), Acquisition(seed="decode", spacing_mm=(2.0, 1.0, 1.0)))[0]
+
+
+def decoded(dicom: bytes, rows: int = ROWS, columns: int = COLUMNS) -> np.ndarray[Any, np.dtype[np.float32]]:
+    out = np.full((rows, columns), np.nan, np.float32)
+    decode_into(dicom, out)
+    return out
+
+
+def written(dataset: Dataset, syntax: UID, *, big_endian: bool = False) -> bytes:
+    dataset.file_meta.TransferSyntaxUID = syntax
+    buffer = BytesIO()
+    if big_endian or syntax == ImplicitVRLittleEndian:
+        dcmwrite(buffer, dataset, implicit_vr=syntax == ImplicitVRLittleEndian, little_endian=not big_endian,
+                 enforce_file_format=True)  # fmt: skip
+        return buffer.getvalue()
+    return dicom_bytes(dataset)
+
+
+@pytest.mark.parametrize("name", [
+    "693_J2KI.dcm", "CT_small.dcm", "MR_small.dcm", "MR_small_RLE.dcm", "MR_small_bigendian.dcm", "MR_small_expb.dcm",
+    "MR_small_implicit.dcm", "MR_small_jp2klossless.dcm", "MR_small_jpeg_ls_lossless.dcm", "MR_small_padded.dcm",
+    "JPEG2000.dcm",
+])  # fmt: skip
+def test_real_files_give_the_values_that_gdcm_reads(name: str) -> None:
+    dicom = (SAMPLES / name).read_bytes()
+    header = pydicom.dcmread(SAMPLES / name, stop_before_pixels=True)
+    theirs = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(SAMPLES / name), SimpleITK.sitkFloat32)).squeeze()
+    ours = decoded(dicom, header.Rows, header.Columns)
+    padding = header.get("PixelPaddingValue")
+    if header.Modality == "CT" and padding is not None:
+        is_padding = theirs == padding * header.RescaleSlope + header.RescaleIntercept
+        theirs[is_padding] = -1024
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_codestream_that_contradicts_pixel_representation_is_read_as_pydicom_reads_it() -> None:
+    path = SAMPLES / "J2K_pixelrep_mismatch.dcm"
+    header = pydicom.dcmread(path)
+    theirs = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path), SimpleITK.sitkFloat32)).squeeze()
+    header.RescaleSlope, header.RescaleIntercept = "1", "0"
+    ours = decoded(dicom_bytes(header), header.Rows, header.Columns)
+    assert ours.min() < 0
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def _rle(values: np.ndarray[Any, Any]) -> bytes:
+    from pydicom.pixels.encoders import RLELosslessEncoder
+
+    return RLELosslessEncoder.encode(
+        values, rows=ROWS, columns=COLUMNS, samples_per_pixel=1, bits_allocated=16, bits_stored=16, pixel_representation=0,
+        photometric_interpretation="MONOCHROME2", number_of_frames=1,
+    )  # fmt: skip
+
+
+ENCODERS: dict[UID, Callable[[Any], bytes]] = {
+    RLELossless: _rle,
+    JPEGLSLossless: imagecodecs.jpegls_encode,
+    JPEG2000Lossless: lambda values: imagecodecs.jpeg2k_encode(values, level=0, codecformat="j2k", reversible=True),
+    HTJ2KLossless: lambda values: imagecodecs.htj2k_encode(values),
+    JPEGLossless: imagecodecs.ljpeg_encode,
+    JPEGLosslessSV1: imagecodecs.ljpeg_encode,
+}
+
+
+@pytest.mark.parametrize("syntax", ENCODERS, ids=lambda syntax: syntax.name)
+@pytest.mark.parametrize("signed", [False, True], ids=["unsigned", "signed"])
+def test_compressed_pixels_give_the_values_that_were_compressed(syntax: UID, signed: bool) -> None:
+    dataset = ct()
+    hu = lopsided((2, ROWS, COLUMNS))[0]
+    if signed:  # 16 bits, stored as HU
+        values = hu.astype("<i2")
+        dataset.PixelRepresentation, dataset.BitsStored, dataset.HighBit = 1, 16, 15
+        dataset.RescaleIntercept = "0"
+    else:
+        values = (hu + 1024).astype("<u2")
+    dataset.PixelData = encapsulate([ENCODERS[syntax](np.ascontiguousarray(values.view("<u2")))])
+    dataset["PixelData"].VR = "OB"
+    np.testing.assert_array_equal(decoded(written(dataset, syntax)), hu)
+
+
+def test_a_frame_in_several_fragments_is_joined() -> None:
+    dataset, hu = ct(), lopsided((2, ROWS, COLUMNS))[0]
+    whole = imagecodecs.jpegls_encode((hu + 1024).astype("<u2"))
+    dataset.PixelData = encapsulate([whole], fragments_per_frame=3)
+    dataset["PixelData"].VR = "OB"
+    np.testing.assert_array_equal(decoded(written(dataset, JPEGLSLossless)), hu)
+
+
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian])
+def test_uncompressed_syntaxes_give_the_same_values(syntax: UID) -> None:
+    np.testing.assert_array_equal(decoded(written(ct(), syntax)), lopsided((2, ROWS, COLUMNS))[0])
+
+
+def test_big_endian_gives_the_same_values_and_padding() -> None:
+    dataset = ct()
+    stored = np.frombuffer(dataset.PixelData, "<u2").copy()
+    stored[5] = 3000
+    dataset.PixelPaddingValue = 3000
+    dataset["PixelPaddingValue"].VR = "US"
+    dataset.PixelData = stored.astype(">u2").tobytes()
+    values = decoded(written(dataset, ExplicitVRBigEndian, big_endian=True))
+    expected = lopsided((2, ROWS, COLUMNS))[0].ravel()
+    expected[5] = -1024
+    np.testing.assert_array_equal(values.ravel(), expected)
+
+
+@given(
+    bits=st.integers(9, 16), signed=st.booleans(), slope=st.sampled_from([1.0, 0.5, 2.25]),
+    intercept=st.sampled_from([-1024.0, 0.0, 100.5]), litter=st.booleans(), seed=st.integers(0, 1000), data=st.data(),
+)  # fmt: skip
+def test_every_bit_layout_gives_pydicom_s_values(
+    bits: int, signed: bool, slope: float, intercept: float, litter: bool, seed: int, data: st.DataObject
+) -> None:
+    high_bit = data.draw(st.integers(bits - 1, 15))
+    dataset = ct()
+    random = np.random.default_rng(seed)
+    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+    values = random.integers(low, high + 1, (ROWS, COLUMNS))
+    shift = high_bit + 1 - bits
+    words = (values & ((1 << bits) - 1)) << shift
+    if litter:  # overlays of old lie in the unused bits
+        unused = 0xFFFF & ~(((1 << bits) - 1) << shift)
+        words |= random.integers(0, 1 << 16, words.shape) & unused
+    dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = bits, high_bit, int(signed)
+    dataset.RescaleSlope, dataset.RescaleIntercept = str(slope), str(intercept)
+    dataset.PixelData = words.astype("<u2").tobytes()
+    np.testing.assert_allclose(decoded(dicom_bytes(dataset)), values * slope + intercept, rtol=1e-6)
+
+
+@pytest.mark.parametrize("representation", [0, 1])
+def test_padding_of_ct_is_air(representation: int) -> None:
+    dataset = ct()
+    stored = np.full((ROWS, COLUMNS), 1000, "<i2")
+    stored[0, :3] = -2000 if representation else 4000
+    stored[1, :3] = -1990 if representation else 4010
+    dataset.PixelRepresentation, dataset.BitsStored, dataset.HighBit = representation, 16, 15
+    dataset.PixelPaddingValue = int(stored[0, 0])
+    dataset.PixelPaddingRangeLimit = int(stored[1, 0])
+    for name in ("PixelPaddingValue", "PixelPaddingRangeLimit"):
+        dataset[name].VR = "SS" if representation else "US"
+    dataset.PixelData = stored.tobytes()
+    values = decoded(dicom_bytes(dataset))
+    assert (values[:2, :3] == -1024).all()
+    assert (values[2:] == -24).all()
+
+
+def without(name: str) -> Callable[[Dataset], None]:
+    return lambda dataset: dataset.__delattr__(name)
+
+
+def setting(**values: object) -> Callable[[Dataset], None]:
+    def change(dataset: Dataset) -> None:
+        for name, value in values.items():
+            setattr(dataset, name, value)
+
+    return change
+
+
+@pytest.mark.parametrize(("change", "error", "category"), [
+    (without("PixelData"), NoPixelData, Category.NO_PIXEL_DATA),
+    (setting(PixelData=b""), NoPixelData, Category.NO_PIXEL_DATA),
+    (setting(PixelData=b"\0" * 100), UnreadablePixels, Category.UNREADABLE_INSTANCE),
+    (without("RescaleIntercept"), UnreadablePixels, Category.UNREADABLE_INSTANCE),
+    (setting(RescaleSlope="0"), UnreadablePixels, Category.UNREADABLE_INSTANCE),
+    (setting(RescaleType="US"), UnsupportedPixels, Category.OUT_OF_SCOPE),
+    (setting(NumberOfFrames="2"), UnsupportedPixels, Category.OUT_OF_SCOPE),
+    (setting(PhotometricInterpretation="RGB", SamplesPerPixel=3), UnsupportedPixels, Category.OUT_OF_SCOPE),
+    (setting(BitsAllocated=32), UnsupportedPixels, Category.OUT_OF_SCOPE),
+    (setting(HighBit=3), UnreadablePixels, Category.UNREADABLE_INSTANCE),
+    (setting(BitsStored=0), UnreadablePixels, Category.UNREADABLE_INSTANCE),
+    (setting(Rows=21), UnreadablePixels, Category.UNREADABLE_INSTANCE),
+])  # fmt: skip
+def test_what_cannot_be_a_slice_is_refused_by_name(
+    change: Callable[[Dataset], None], error: type[ImagingError], category: Category
+) -> None:
+    dataset = ct()
+    change(dataset)
+    with pytest.raises(error) as caught:
+        decoded(dicom_bytes(dataset))
+    assert caught.value.category is category
+
+
+def test_an_unsupported_transfer_syntax_is_named() -> None:
+    dataset = ct()
+    dataset.PixelData = encapsulate([b"\xff\xd8\xff\xd9"])
+    dataset["PixelData"].VR = "OB"
+    with pytest.raises(UnsupportedTransferSyntax, match=r"JPEG Baseline.*1\.2\.840\.10008\.1\.2\.4\.50") as caught:
+        decoded(written(dataset, JPEGBaseline8Bit))
+    assert caught.value.category is Category.UNSUPPORTED_TRANSFER_SYNTAX
+
+
+@pytest.mark.parametrize("syntax", ENCODERS, ids=lambda syntax: syntax.name)
+@given(damage=st.integers(0, 2**32 - 1))
+def test_a_damaged_stream_is_a_named_error_or_some_image_never_a_crash(syntax: UID, damage: int) -> None:
+    dataset = ct()
+    values = (lopsided((2, ROWS, COLUMNS))[0] + 1024).astype("<u2")
+    stream = bytearray(ENCODERS[syntax](values))
+    random = np.random.default_rng(damage)
+    for position in random.integers(0, len(stream), 3):
+        stream[position] = random.integers(0, 256)
+    cut = int(random.integers(len(stream) // 2, len(stream) + 1))
+    dataset.PixelData = encapsulate([bytes(stream[:cut])])
+    dataset["PixelData"].VR = "OB"
+    try:
+        decoded(written(dataset, syntax))
+    except (ImagingError, UnreadableInstance) as error:
+        assert isinstance(error, VigilError)
+        assert error.category in (Category.UNREADABLE_INSTANCE, Category.NO_PIXEL_DATA)
+
+
+def test_a_file_that_ends_in_its_pixels_is_refused() -> None:
+    dicom = dicom_bytes(ct())
+    with pytest.raises(UnreadableInstance, match="cut off"):
+        decoded(dicom[:-50])
+    assert dcmread(BytesIO(dicom)).Rows == ROWS

@@ -1,0 +1,100 @@
+"""A series becomes the same volume, at the same place, as other software reads of it."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK
+from imaging_cases import (
+    AXIAL,
+    CORONAL,
+    FEET_UP,
+    SAGITTAL,
+    affine_of_image,
+    lopsided,
+    oblique,
+    read_by_simpleitk,
+    series,
+    stack_of,
+)
+
+from hospital.ct_series import Acquisition, dicom_bytes
+from vigil.domain.errors import Category, Stopping
+from vigil.imaging.errors import ImageGone, TruncatedPixels, UnreadablePixels, VolumeTooLarge
+from vigil.imaging.load import load_volume
+
+SPACING = (2.5, 0.7, 0.9)
+
+
+@pytest.mark.parametrize(
+    "orientation", [AXIAL, SAGITTAL, CORONAL, FEET_UP, oblique()], ids=["axial", "sagittal", "coronal", "feet up", "oblique"]
+)
+def test_voxels_and_affine_are_those_of_simpleitk(orientation: tuple[float, ...], tmp_path: Path) -> None:
+    acquisition = Acquisition(
+        seed="load", spacing_mm=SPACING, origin_mm=(-31.25, 12.5, -140.75), orientation=orientation  # type: ignore[arg-type]
+    )
+    datasets = series(lopsided(), acquisition)
+    stack, files = stack_of(datasets)
+    volume = load_volume(stack, files.get)
+    image = read_by_simpleitk(datasets, tmp_path)
+    np.testing.assert_array_equal(volume.voxels, SimpleITK.GetArrayFromImage(image))
+    np.testing.assert_allclose(volume.affine, affine_of_image(image), atol=1e-4)
+    assert volume.voxels.dtype == np.float32
+    assert volume.spacing_mm == pytest.approx(SPACING, abs=1e-5)
+
+
+def test_slices_lie_in_the_stack_s_order_and_hold_what_was_sent() -> None:
+    hu = lopsided()
+    stack, files = stack_of(series(hu, Acquisition(seed="order", spacing_mm=SPACING)))
+    np.testing.assert_array_equal(load_volume(stack, files.get).voxels, hu)
+
+
+def test_more_than_the_limit_is_refused_before_anything_is_read() -> None:
+    stack, _ = stack_of(series(lopsided(), Acquisition(seed="large", spacing_mm=SPACING)))
+    asked: list[str] = []
+
+    def fetch(name: str) -> bytes | None:
+        asked.append(name)
+        return None
+
+    with pytest.raises(VolumeTooLarge) as caught:
+        load_volume(stack, fetch, largest_bytes=9 * 20 * 14 * 4 - 1)
+    assert caught.value.category is Category.STUDY_TOO_LARGE
+    assert asked == []
+
+
+def test_an_image_deleted_meanwhile_is_named_as_such() -> None:
+    stack, files = stack_of(series(lopsided(), Acquisition(seed="gone", spacing_mm=SPACING)))
+    del files["image-4"]
+    with pytest.raises(ImageGone) as caught:
+        load_volume(stack, files.get)
+    assert caught.value.category is Category.INCOMPLETE
+
+
+def test_a_stop_ends_the_reading() -> None:
+    stack, files = stack_of(series(lopsided(), Acquisition(seed="stop", spacing_mm=SPACING)))
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(Stopping):
+        load_volume(stack, files.get, stop=stop)
+
+
+def test_a_slice_cut_short_names_the_slice_and_the_bytes() -> None:
+    datasets = series(lopsided(), Acquisition(seed="short", spacing_mm=SPACING))
+    stack, files = stack_of(datasets)
+    datasets[2].PixelData = datasets[2].PixelData[:-100]
+    short = dicom_bytes(datasets[2])
+    with pytest.raises(TruncatedPixels) as caught:
+        load_volume(stack, lambda name: short if name == "image-2" else files[name])
+    assert (caught.value.expected, caught.value.actual) == (20 * 14 * 2, 20 * 14 * 2 - 100)
+    assert caught.value.message.startswith("slice 3 of 9: ")
+
+
+def test_a_slice_of_another_size_is_refused() -> None:
+    stack, files = stack_of(series(lopsided(), Acquisition(seed="size", spacing_mm=SPACING)))
+    _, other = stack_of(series(lopsided((9, 14, 20)), Acquisition(seed="size", spacing_mm=SPACING)))
+    with pytest.raises(UnreadablePixels, match="14 x 20, and not 20 x 14"):
+        load_volume(stack, lambda name: other[name] if name == "image-2" else files[name])
