@@ -12,14 +12,16 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from vigil.domain.errors import Stopping
 from vigil.pipeline.errors import EngineNotStarted
+from vigil.pipeline.retry import Backoff
 
 if TYPE_CHECKING:
     from dbos import DBOS
@@ -28,6 +30,9 @@ APPLICATION_VERSION = "1"
 """Constant, because DBOS recovers only work of its own version. Raised when a task changes its meaning."""
 
 START_ATTEMPTS = 5
+AFTER_A_FAULT = Backoff(first_s=1.0, maximum_s=300.0)
+"""When a worker is tried again that could not even write down why it failed."""
+UNFINISHED = ["ENQUEUED", "DELAYED", "PENDING"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,8 @@ class Verdict:
 
 
 class Worker(Protocol):
-    """Does a task. Idempotent: a kill after the effect and before its record repeats it. Raises nothing."""
+    """Does a task. Idempotent: a kill after the effect and before its record repeats it. What it raises (a ledger that is
+    locked or full) is told to ``on_fault``, and the task tried again."""
 
     def __call__(self, subject: str, attempt: int) -> Verdict: ...
 
@@ -64,11 +70,12 @@ class Engine:
     """The workflow store and its queues."""
 
     def __init__(self, *, database: Path, workers: Mapping[str, Worker], queues: Mapping[str, int],
-                 polling_s: float = 0.1) -> None:
-        """``queues``: name to how many tasks of it may run at once."""
+                 on_fault: Callable[[str, Exception], None], polling_s: float = 0.1) -> None:
+        """``queues``: name to how many tasks of it may run at once. ``on_fault``: gets the kind of the task and the error."""
         self._database = database
         self._workers = dict(workers)
         self._queues = dict(queues)
+        self._on_fault = on_fault
         self._polling_s = polling_s
         self._dbos: type[DBOS] | None = None
         self._perform: Callable[..., None] | None = None
@@ -118,7 +125,14 @@ class Engine:
         workers = self._workers
 
         def act(kind: str, subject: str, attempt: int) -> dict[str, Any]:
-            verdict = workers[kind](subject, attempt)
+            try:
+                verdict = workers[kind](subject, attempt)
+            except Stopping:
+                verdict = Verdict(retry_after_s=1.0)
+            except Exception as error:  # noqa: BLE001 - the edge of a task: an error that got through would end it for ever, and
+                # DBOS would write its text, which may quote a patient, into the workflow store and to stderr
+                self._on_fault(kind, error)
+                verdict = Verdict(retry_after_s=AFTER_A_FAULT.delay_s(attempt))
             return {"retry_after_s": verdict.retry_after_s,
                     "follow": [[task.kind, task.subject, task.queue, task.attempt, task.delay_s]
                                for task in verdict.follow]}
@@ -148,8 +162,27 @@ class Engine:
         """How many tasks wait or run."""
         if self._dbos is None:
             return 0
-        found = self._dbos.list_workflows(status=["ENQUEUED", "DELAYED", "PENDING"], load_input=False, load_output=False)
-        return len(found)
+        return len(self._dbos.list_workflows(status=list(UNFINISHED), load_input=False, load_output=False))
+
+    def promise(self, tasks: Iterable[Task]) -> int:
+        """Enqueues those of the tasks that have no unfinished attempt, each as a new attempt where it had one. The ledger says
+        what is owed, so nothing is lost with a workflow store that was full, damaged or put back. Returns how many were
+        enqueued."""
+        if self._dbos is None:
+            return 0
+        held = self._dbos.list_workflows(status=list(UNFINISHED), load_input=False, load_output=False)
+        unfinished = {item.workflow_id.rpartition("|")[0] for item in held}
+        promised = 0
+        for task in tasks:
+            prefix = task.workflow_id.rpartition("|")[0]
+            if prefix in unfinished or task.queue not in self._queues:
+                continue
+            ended = self._dbos.list_workflows(workflow_id_prefix=prefix + "|", load_input=False, load_output=False)
+            last = max((int(item.workflow_id.rpartition("|")[2]) for item in ended), default=0)
+            self.enqueue(replace(task, attempt=last + 1))
+            unfinished.add(prefix)
+            promised += 1
+        return promised
 
     def dead(self) -> Iterable[str]:
         """Ids of tasks that ended in an error of the engine: they are shown, never forgotten (law 6)."""

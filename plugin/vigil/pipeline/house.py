@@ -10,7 +10,7 @@ from pathlib import Path
 import vigil
 from vigil.domain.answer import Reason
 from vigil.domain.clock import Clock, SystemClock
-from vigil.domain.errors import VigilError
+from vigil.domain.errors import Category, VigilError
 from vigil.domain.gateway import Gateway
 from vigil.inference.registry import InstalledModel, Registry
 from vigil.inference.runtime import Runtime
@@ -108,7 +108,8 @@ class House:
                 ALERT: alert,
             },
             queues={INFERENCE: 1, STORAGE: 1, **{pacs_queue(name): 1 for name in settings.pacs},
-                    **{ris_queue(name): 1 for name in settings.ris}})
+                    **{ris_queue(name): 1 for name in settings.ris}},
+            on_fault=self._tell_fault)
         self._engine.start()
         evaluator = Evaluator(
             gateway=self._gateway, ledger=ledger, audit=audit, settings=settings, settings_sha256=settings_sha256,
@@ -140,6 +141,11 @@ class House:
                 log.error("model-refused", model=model.model_id, category=loaded.problem.category.value)
             models.append(loaded)
         return tuple(models)
+
+    def _tell_fault(self, kind: str, error: Exception) -> None:
+        category = error.category if isinstance(error, VigilError) else Category.INTERNAL
+        self._metrics.error(kind, category.value)
+        self._log.error("task-broke", kind=kind, category=category.value, exception=error)
 
     def missing(self) -> list[str]:
         """What the site asked for and does not work, in words."""

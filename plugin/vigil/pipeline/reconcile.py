@@ -1,4 +1,4 @@
-"""Finds what was lost: studies whose event a kill swallowed, analyses that were begun but not promised.
+"""Finds what was lost: studies whose event a kill swallowed, analyses and deliveries that are owed and have no task.
 
 Orthanc holds "stable" in memory: after a crash every study reads as stable, also one whose images are still arriving, and the
 event never fires again. So stability is judged by the time without a new image, kept in the ledger, and nothing is judged
@@ -12,8 +12,11 @@ from datetime import datetime, timedelta
 
 from vigil.domain.clock import Clock
 from vigil.domain.gateway import Gateway
+from vigil.pipeline.analyse import STORAGE, STORE
+from vigil.pipeline.deliver import ALERT, FORWARD, pacs_queue, ris_queue
 from vigil.pipeline.engine import Engine, Task
 from vigil.pipeline.evaluate import INFER, INFERENCE
+from vigil.records.entries import WAITING
 from vigil.records.ledger import Ledger
 from vigil.telemetry.logs import Log
 
@@ -75,11 +78,17 @@ class Reconciler:
         return True
 
     def promise_again(self) -> int:
-        """Enqueues analyses that were begun and have no task: a kill fell between the two. Returns how many were looked at."""
-        waiting = [record.analysis.analysis_id for record in self._ledger.unfinished_analyses()]
-        for analysis in waiting:
-            self._engine.enqueue(Task(INFER, analysis, INFERENCE))
-        return len(waiting)
+        """Enqueues what the ledger says is owed and no task will do: a kill fell between the two, or the workflow store lost it.
+        Returns how many were enqueued."""
+        owed = [Task(STORE, record.analysis.analysis_id, STORAGE) if record.answer is not None
+                else Task(INFER, record.analysis.analysis_id, INFERENCE) for record in self._ledger.unfinished_analyses()]
+        owed += [Task(FORWARD, item.delivery_id, pacs_queue(item.destination)) if item.kind == "dicom"
+                 else Task(ALERT, item.delivery_id, ris_queue(item.destination))
+                 for item in self._ledger.deliveries(states=[WAITING])]
+        promised = self._engine.promise(owed)
+        if promised:
+            self._log.info("lost-tasks-found", tasks=promised)
+        return promised
 
     def due(self, quiet_s: float) -> list[str]:
         """Studies to evaluate: quiet for ``quiet_s`` and changed since they were last evaluated, or due for another look."""

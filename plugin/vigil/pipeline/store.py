@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vigil.domain.answer import Analysis, Answer, Reason
+from vigil.domain.answer import Analysis, Reason
 from vigil.domain.clock import Clock
 from vigil.domain.errors import Category, Stopping
 from vigil.domain.gateway import Gateway, GatewayError
@@ -63,12 +63,14 @@ class Storer:
                 end_deleted(self._ledger, self._audit, analysis, self._clock)
                 log.info("study-deleted")
                 return Verdict()
+            deliveries = self._deliveries(analysis)  # owed before it counts as done: the reconciler looks at nothing else
             self._ledger.set_analysis_state(subject, "stored")
             self._audit.append("stored", subject, actor="vigil", role="system", evidence={"objects": stored})
             log.info("stored", objects=stored)
             if analysis.arrived_at is not None:
                 self._metrics.notified("stored", (self._clock.now() - analysis.arrived_at).total_seconds())
-        return Verdict(follow=self._deliveries(analysis, record.answer))
+            return Verdict(follow=deliveries)
+        return Verdict(follow=self._deliveries(analysis))
 
     def _store(self, analysis: Analysis) -> int | None:
         """How many objects lie in Orthanc; None where the study was deleted."""
@@ -85,7 +87,7 @@ class Storer:
             self._ledger.mark_object_stored(item.sop_instance_uid, outcome.orthanc_id, self._clock.now())
         return len(objects)
 
-    def _deliveries(self, analysis: Analysis, answer: Answer) -> tuple[Task, ...]:
+    def _deliveries(self, analysis: Analysis) -> tuple[Task, ...]:
         tasks: list[Task] = []
         now = self._clock.now()
         for name in self._settings.pacs:

@@ -32,14 +32,18 @@ def first(subject, attempt):
 
 def second(subject, attempt):
     note(f"second {{subject}} {{attempt}}")
+    if subject == "locked" and attempt == 1:
+        raise OSError("Doe^Jane cannot be written")
     return Verdict()
 
 engine = Engine(database=Path({folder!r}) / "workflows.sqlite", workers={{"first": first, "second": second}},
-                queues={{"ones": 1, "others": 2}})
+                queues={{"ones": 1, "others": 2}}, on_fault=lambda kind, error: note(f"fault {{kind}} {{type(error).__name__}}"))
 engine.start()
 for name in {tasks!r}:
     engine.enqueue(Task("first", name, "ones"))
     engine.enqueue(Task("first", name, "ones"))
+if {owed!r}:
+    engine.promise([Task("second", name, "others") for name in {owed!r}] + [Task("second", "elsewhere", "no such queue")])
 print("running", flush=True)
 deadline = time.monotonic() + {seconds}
 while time.monotonic() < deadline and engine.unfinished():
@@ -51,9 +55,10 @@ print("stopped", flush=True)
 """
 
 
-def program(folder: Path, tasks: list[str], *, seconds: float = 20, slow: bool = False) -> subprocess.Popen[str]:
+def program(folder: Path, tasks: list[str], *, seconds: float = 20, slow: bool = False,
+            owed: tuple[str, ...] = ()) -> subprocess.Popen[str]:
     text = textwrap.dedent(PROGRAM).format(
-        plugin=str(ROOT / "plugin"), folder=str(folder), tasks=tasks, seconds=seconds, slow=slow)
+        plugin=str(ROOT / "plugin"), folder=str(folder), tasks=tasks, seconds=seconds, slow=slow, owed=owed)
     return subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE, text=True)
 
 
@@ -103,3 +108,20 @@ def test_a_finished_task_is_never_done_again(tmp_path: Path) -> None:
     program(tmp_path, ["a"]).communicate(timeout=60)
 
     assert lines(tmp_path) == before
+
+
+def test_a_worker_that_breaks_is_told_and_tried_again_and_its_words_are_kept_out_of_the_store(tmp_path: Path) -> None:
+    process = program(tmp_path, ["locked"])
+    output, _ = process.communicate(timeout=60)
+
+    assert "left 0 []" in output
+    assert lines(tmp_path)[-3:] == ["second locked 1", "fault second OSError", "second locked 2"]
+    assert not any(b"Doe" in file.read_bytes() for file in tmp_path.glob("workflows.sqlite*"))
+
+
+def test_what_is_owed_is_promised_again_unless_a_task_of_it_waits(tmp_path: Path) -> None:
+    program(tmp_path, ["a"]).communicate(timeout=60)
+    output, _ = program(tmp_path, [], owed=("a", "b", "b")).communicate(timeout=60)
+
+    assert "left 0 []" in output
+    assert sorted(lines(tmp_path)[3:]) == ["second a 2", "second b 1"]
