@@ -41,6 +41,10 @@ REFUSED_BY_MODEL = frozenset({
 """Causes that lie with us: the answer is "failed". Every other cause lies with what arrived: "not analysed"."""
 
 
+SEEN_BY_SOMEBODY = ("answered", "stored")
+"""States of an analysis whose results lie in Orthanc, or soon will."""
+
+
 @dataclass(frozen=True, eq=False)
 class Looked:
     """What was seen of the study: the answer, and what is needed to draw it."""
@@ -183,9 +187,16 @@ class Analyst:
             predecessor=self._predecessor(analysis))
 
     def _predecessor(self, analysis: Analysis) -> PredecessorReport | None:
-        if analysis.predecessor_id is None:
+        """The newest earlier report that people may have seen: not one of a shadow, or of a study that was deleted too soon."""
+        before = analysis.predecessor_id
+        while before is not None:
+            record = self._ledger.analysis(before)
+            if record is None or record.state in SEEN_BY_SOMEBODY:
+                break
+            before = record.analysis.predecessor_id
+        if before is None:
             return None
-        for item in self._ledger.objects(analysis.predecessor_id):
+        for item in self._ledger.objects(before):
             if item.role == Role.REPORT:
                 return PredecessorReport(
                     sop_class_uid=item.sop_class_uid, sop_instance_uid=item.sop_instance_uid,

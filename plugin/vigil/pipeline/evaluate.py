@@ -6,6 +6,7 @@ The same content leads to the same analysis ids, so it does not matter how often
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import count
 from zoneinfo import ZoneInfo
 
 from vigil.domain.answer import Analysis, InputInstance, Reason
@@ -111,10 +112,15 @@ class Evaluator:
         manifest = model.manifest
         assert manifest is not None  # noqa: S101 - _consider leaves before
         inputs_sha256 = inputs_digest(appraisal.inputs)
-        identity = analysis_id(
-            orthanc_study_id=study.orthanc_id, model_id=manifest.id, inputs_sha256=inputs_sha256,
-            weights_sha256=manifest.weights_sha256, operating_point=site.operating_point, renderer_version=RENDERER_VERSION,
-            refusal="" if refusal is None else refusal.category.value)
+        for attempt in count(1):
+            identity = analysis_id(
+                orthanc_study_id=study.orthanc_id, model_id=manifest.id, inputs_sha256=inputs_sha256,
+                weights_sha256=manifest.weights_sha256, operating_point=site.operating_point,
+                renderer_version=RENDERER_VERSION, refusal="" if refusal is None else refusal.category.value, attempt=attempt)
+            known = self._ledger.analysis(identity)
+            # One that ended because the study was deleted answered nobody: the study was sent again, so it is owed an answer.
+            if known is None or known.state != "ended-study-deleted":
+                break
         proposed = Analysis(
             analysis_id=identity, orthanc_study_id=study.orthanc_id, study_instance_uid=study.study_instance_uid,
             model_id=manifest.id, model_version=manifest.version, weights_sha256=manifest.weights_sha256,
@@ -123,9 +129,8 @@ class Evaluator:
             correlation_id=correlation_id(study.orthanc_id), stage=str(site.stage), refusal=refusal,
             arrived_at=arrived, study_started_at=self._started(content),
             reference_instance=_reference(appraisal.inputs, content.headers))
-        fresh = self._ledger.analysis(identity) is None
         held = self._ledger.begin_analysis(proposed)
-        if fresh:
+        if known is None:
             self._audit.append("analysis-begun", held.analysis_id, actor="vigil", role="system", evidence={
                 "study": held.orthanc_study_id, "model": held.model_id, "version": held.model_version,
                 "weights_sha256": held.weights_sha256, "settings_sha256": held.settings_sha256,

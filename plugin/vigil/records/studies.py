@@ -52,8 +52,9 @@ class Studies(LedgerPart):
                 connection.execute(update(study).where(this, study.c.deleted_at < at).values(deleted_at=None))
 
     def mark_evaluated(self, study_id: str, at: datetime, content_sha256: str, next_look_at: datetime | None) -> None:
-        """``at``: when the evaluation began to read; a touch after that makes the study due again."""
-        values = {"evaluated_at": at, "content_sha256": content_sha256, "next_look_at": next_look_at}
+        """``at``: when the evaluation began to read; a touch after that makes the study due again. It was there to be read, so a
+        deletion that was noted late, after the study had been sent again, no longer holds."""
+        values = {"evaluated_at": at, "content_sha256": content_sha256, "next_look_at": next_look_at, "deleted_at": None}
         with self._database.write() as connection:
             if not insert_absent(connection, study, {"study_id": study_id, "touched_at": at, **values}):
                 connection.execute(update(study).where(study.c.study_id == study_id).values(values))
@@ -80,9 +81,11 @@ class Studies(LedgerPart):
         return StudyState(row.study_id, row.touched_at, row.evaluated_at, row.content_sha256, row.next_look_at, row.deleted_at)
 
     def mark_deleted(self, study_id: str, at: datetime) -> None:
+        """Forgets its content too: sent again, the same images are looked at anew."""
         with self._database.write() as connection:
             if not insert_absent(connection, study, {"study_id": study_id, "touched_at": at, "deleted_at": at}):
-                connection.execute(update(study).where(study.c.study_id == study_id).values(deleted_at=at, next_look_at=None))
+                connection.execute(update(study).where(study.c.study_id == study_id).values(
+                    deleted_at=at, next_look_at=None, content_sha256=None))
 
     def clear_deleted(self, study_id: str) -> None:
         with self._database.write() as connection:

@@ -157,3 +157,21 @@ def test_times_come_back_in_utc_whatever_zone_they_had(ledger: Ledger) -> None:
 def test_a_time_without_its_zone_is_refused(ledger: Ledger) -> None:
     with pytest.raises(LedgerRefused, match="needs its time zone"):
         ledger.touch_studies(["a"], datetime(2026, 11, 23))
+
+
+def test_a_deleted_study_forgets_its_content_so_that_it_is_looked_at_anew_when_it_is_sent_again(ledger: Ledger) -> None:
+    ledger.touch_studies(["a"], at(0))
+    ledger.mark_evaluated("a", at(5), "content", None)
+    ledger.mark_deleted("a", at(10))
+
+    state = ledger.study_state("a")
+    assert state is not None
+    assert state.content_sha256 is None
+
+
+def test_a_study_that_could_be_read_is_not_deleted_though_its_deletion_was_noted_late(ledger: Ledger) -> None:
+    ledger.touch_studies(["a"], at(10))
+    ledger.mark_deleted("a", at(10))
+    ledger.mark_evaluated("a", at(11), "content", at(20))
+
+    assert ledger.studies_due(at(21), at(9)) == ["a"]
