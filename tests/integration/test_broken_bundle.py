@@ -98,7 +98,7 @@ def test_a_model_that_is_not_installed(tmp_path: Path) -> None:
     models = tmp_path / "models"
     models.mkdir()
     with Orthanc(tmp_path / "o", vigil={"ModelsDirectory": str(models), "Models": {MODEL: LIVE}}) as orthanc:
-        told(orthanc, f"'{MODEL}' of the settings is not installed")
+        told(orthanc, f"'{MODEL}' does not run: it is not installed")
         stores(orthanc)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import vigil
@@ -115,6 +116,7 @@ class House:
             gateway=self._gateway, ledger=ledger, audit=audit, settings=settings, settings_sha256=settings_sha256,
             models=self._models, engine=self._engine, clock=self._clock, log=self._log, metrics=self._metrics)
         reconciler = Reconciler(gateway=self._gateway, ledger=ledger, engine=self._engine, clock=self._clock, log=self._log)
+        reconciler.look_again_at_refused(timedelta(hours=settings.max_study_age_hours))
         self._watch = Watch(
             gateway=self._gateway, ledger=ledger, events=self._events, evaluator=evaluator, reconciler=reconciler,
             settle_s=settings.stable_age_s + settings.reconcile.grace_seconds,
@@ -140,6 +142,8 @@ class House:
             if loaded.problem is not None:
                 log.error("model-refused", model=model.model_id, category=loaded.problem.category.value)
             models.append(loaded)
+        installed = {model.model_id for model in models}
+        models += [_not_installed(folder, name) for name in self._settings.enabled_models() if name not in installed]
         return tuple(models)
 
     def _tell_fault(self, kind: str, error: Exception) -> None:
@@ -154,8 +158,8 @@ class House:
         for name in self._settings.enabled_models():
             model = installed.get(name)
             if model is None:
-                missing.append(f"the model '{name}' of the settings is not installed; see \"vigil models list\"")
-            elif model.problem is not None:
+                continue  # not loaded yet
+            if model.problem is not None:
                 missing.append(f"the model '{name}' does not run: {model.problem.text}")
             elif (quarantine := self._runtime.quarantine(name)) is not None:
                 missing.append(f"the model '{name}' does not run: {quarantine.text}")
@@ -184,6 +188,12 @@ class House:
         self._ledger.close()
         self._state.close()
         close_log()
+
+
+def _not_installed(folder: Path, name: str) -> InstalledModel:
+    """Stands for a model that the settings name and nobody installed, so that each study says that it lacked it."""
+    return InstalledModel(folder / name, None, name, Reason(
+        Category.MODEL_FILE_MISSING, f"it is not installed; put its package into {folder} or take it out of the settings"))
 
 
 def models_state(models: Sequence[InstalledModel], settings: Settings, runtime: Runtime | None) -> list[dict[str, object]]:

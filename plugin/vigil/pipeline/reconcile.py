@@ -11,6 +11,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from vigil.domain.clock import Clock
+from vigil.domain.errors import Category
 from vigil.domain.gateway import Gateway
 from vigil.pipeline.analyse import STORAGE, STORE
 from vigil.pipeline.deliver import ALERT, FORWARD, pacs_queue, ris_queue
@@ -23,6 +24,12 @@ from vigil.telemetry.logs import Log
 PAGE = 1000
 SECOND = timedelta(seconds=1)
 """Orthanc's LastUpdate has whole seconds."""
+
+CURED_BY_A_START = frozenset({
+    Category.MODEL_FILE_MISSING, Category.MODEL_HASH_MISMATCH, Category.MODEL_INVALID, Category.MODEL_NOT_LOADED,
+    Category.MODEL_QUARANTINED,
+})
+"""A model is loaded at a start, so what stood in its way may be gone after one."""
 
 
 class Reconciler:
@@ -76,6 +83,21 @@ class Reconciler:
             return False  # its event was noted, and what is noted becomes due by itself
         self._ledger.touch_studies([study_id], study.last_update)
         return True
+
+    def look_again_at_refused(self, max_study_age: timedelta) -> int:
+        """Makes due every study that was refused, not long ago, because of the model: no image will arrive and tell us that the
+        model was mended. One whose model is still broken gets the same answer again, which is no new one. Returns how many."""
+        refused = self._ledger.studies_refused_for(CURED_BY_A_START, self._started_at - max_study_age)
+        looked_at = 0
+        for study in refused:
+            known = self._ledger.study_state(study)
+            if known is None or known.deleted_at is not None or known.evaluated_at is None or known.content_sha256 is None:
+                continue  # gone, or due anyway
+            self._ledger.mark_evaluated(study, known.evaluated_at, known.content_sha256, self._started_at)
+            looked_at += 1
+        if looked_at:
+            self._log.info("refused-studies-due", studies=looked_at)
+        return looked_at
 
     def promise_again(self) -> int:
         """Enqueues what the ledger says is owed and no task will do: a kill fell between the two, or the workflow store lost it.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, func, select
 
 from vigil.domain.answer import Reason
+from vigil.domain.errors import Category
 from vigil.records.part import LedgerPart, canonical_json, reason_columns, reason_of
 from vigil.records.tables import decision
 
@@ -52,6 +54,15 @@ class Decisions(LedgerPart):
         with self._database.read() as connection:
             rows = connection.execute(select(decision).where(decision.c.study_id == study_id).order_by(decision.c.sequence))
             return [_decision(row) for row in rows]
+
+    def studies_refused_for(self, categories: Collection[Category], since: datetime) -> list[str]:
+        """Studies whose newest decision for some model has one of these reasons and was made at ``since`` or later."""
+        newest = (select(func.max(decision.c.sequence)).where(decision.c.at >= since)
+                  .group_by(decision.c.study_id, decision.c.model_id))
+        query = select(decision.c.study_id).distinct().where(
+            decision.c.sequence.in_(newest), decision.c.reason_category.in_([category.value for category in categories]))
+        with self._database.read() as connection:
+            return sorted(connection.execute(query).scalars())
 
 
 def _decision(row: Row[Any]) -> Decision:

@@ -57,3 +57,18 @@ def test_models_do_not_hide_each_others_decisions(ledger: Ledger) -> None:
 def test_evidence_that_is_no_json_is_refused(ledger: Ledger, evidence: dict[str, object]) -> None:
     with pytest.raises(LedgerRefused, match="evidence must be JSON"):
         ledger.record_decision(replace(WAITS, evidence=evidence))
+
+
+def test_studies_refused_for_a_cause_are_those_whose_newest_decision_of_a_model_says_so(ledger: Ledger) -> None:
+    broken = Reason(Category.MODEL_HASH_MISMATCH, "another file")
+    refused = replace(WAITS, verdict="refused", reason=broken)
+    mended = replace(WAITS, verdict="analyse", reason=None, analysis_id="a1")
+    for made in (
+        refused, replace(refused, study_id="study-2"), replace(mended, study_id="study-2"), replace(WAITS, study_id="study-3"),
+        replace(refused, study_id="study-4", at=NOON.replace(hour=9)), replace(refused, study_id="study-5"),
+        replace(mended, study_id="study-5", model_id="stroke"),
+    ):
+        ledger.record_decision(made)
+    causes = {Category.MODEL_HASH_MISMATCH, Category.MODEL_INVALID}
+    assert ledger.studies_refused_for(causes, NOON) == ["study-1", "study-5"]
+    assert ledger.studies_refused_for({Category.MODEL_INVALID}, NOON) == []
