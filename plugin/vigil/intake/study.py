@@ -115,7 +115,12 @@ class StudyReader:
         hashes: list[str] = []
         for record in sorted(foreign, key=lambda item: item.orthanc_id):
             dicom = self._gateway.dicom(record.orthanc_id)
-            if dicom is None:  # deleted since it was listed
+            if dicom is None:
+                if self._gateway.study_of(record.orthanc_id) is None:  # deleted since it was listed
+                    continue
+                # Orthanc lists it and has lost its file: an image is missing, and nothing else tells (law 2).
+                unreadable.append((record.orthanc_id, Reason(Category.UNREADABLE_INSTANCE, "Orthanc's storage lacks its file")))
+                hashes.append(f"lost {record.sop_instance_uid}")
                 continue
             try:
                 header = self._cache.read(record.orthanc_id, dicom)

@@ -99,6 +99,8 @@ class Shelf:
         self.files: dict[str, dict[str, tuple[str, bytes]]] = {}
         self.study_uids: dict[str, str] = {}
         self.vanish_when_read: set[str] = set()
+        self.lost: set[str] = set()
+        """Listed, and without a file."""
         self.fetched: list[str] = []
 
     def put(self, study: str, datasets: Sequence[Dataset], *, uid: str = "1.2.3") -> None:
@@ -117,6 +119,8 @@ class Shelf:
         return 0
 
     def study_of(self, instance_orthanc_id: str) -> str | None:
+        if instance_orthanc_id in self.vanish_when_read:
+            return None
         return instance_orthanc_id.split("/", maxsplit=1)[0]
 
     def study(self, orthanc_study_id: str) -> StudyRecord | None:
@@ -132,7 +136,7 @@ class Shelf:
 
     def dicom(self, instance_orthanc_id: str) -> bytes | None:
         self.fetched.append(instance_orthanc_id)
-        if instance_orthanc_id in self.vanish_when_read:
+        if instance_orthanc_id in self.vanish_when_read | self.lost:
             return None
         return self.files[instance_orthanc_id.split("/", maxsplit=1)[0]][instance_orthanc_id][1]
 

@@ -60,6 +60,15 @@ def test_an_instance_deleted_while_the_study_is_read_is_simply_not_there(shelf, 
     assert len(reader.read("study").headers) == 2
 
 
+def test_an_instance_that_orthanc_lists_and_has_lost_the_file_of_is_named_unreadable(shelf, reader, ct):
+    shelf.put("study", ct(3))
+    shelf.lost = {sorted(shelf.files["study"])[2]}
+    content = reader.read("study")
+    assert len(content.headers) == 2
+    (_, reason), = content.unreadable
+    assert reason.category is Category.UNREADABLE_INSTANCE
+
+
 def test_a_study_deleted_while_it_is_read_is_none(shelf, reader, ct):
     shelf.put("study", ct(2))
     original = shelf.instances
