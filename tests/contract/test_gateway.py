@@ -89,3 +89,14 @@ def test_an_orthanc_that_does_not_answer_is_a_named_error() -> None:
 
     with pytest.raises(GatewayError, match="did not answer"):
         gateway.system()
+
+
+def test_an_object_that_orthancs_own_filter_drops_is_not_called_stored(tmp_path: Path, images: list[bytes]) -> None:
+    script = tmp_path / "filter.lua"
+    script.write_text("function ReceivedInstanceFilter(dicom, origin) return false end\n")
+    with Orthanc(tmp_path / "filtering", name="FILTERING", script=None,
+                 configuration={"LuaScripts": [str(script)]}) as orthanc:
+        gateway = RestGateway(HttpTransport(f"http://127.0.0.1:{orthanc.http_port}"))
+
+        with pytest.raises(GatewayError, match="filter"):
+            gateway.store(images[0])

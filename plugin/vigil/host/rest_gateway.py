@@ -18,6 +18,9 @@ from vigil.domain.gateway import (
     StoreStatus,
     StudyRecord,
 )
+from vigil.host.errors import OrthancRefused
+
+STORED_AS = {"Success": StoreStatus.STORED, "AlreadyStored": StoreStatus.ALREADY_STORED}
 
 
 class Transport(Protocol):
@@ -83,7 +86,10 @@ class RestGateway:
 
     def store(self, dicom: bytes) -> StoreOutcome:
         answer = json.loads(self._transport.post("/instances", dicom))
-        status = StoreStatus.ALREADY_STORED if answer["Status"] == "AlreadyStored" else StoreStatus.STORED
+        if answer["Status"] not in STORED_AS:
+            raise OrthancRefused(f"Orthanc did not store an object of ours: {answer['Status']}; let its filter of incoming "
+                                 "instances (ReceivedInstanceFilter, or a plugin's) take them")
+        status = STORED_AS[answer["Status"]]
         return StoreOutcome(orthanc_id=str(answer["ID"]), orthanc_study_id=str(answer["ParentStudy"]), status=status)
 
     def _json(self, path: str) -> Any:

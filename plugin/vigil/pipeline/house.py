@@ -76,7 +76,10 @@ class House:
         settings, ledger = self._settings, self._ledger
         audit = Audit(ledger)
         self.account = Account(ledger)
-        installation = ledger.install_once(self._gateway.last_change())
+        newest = self._gateway.last_change()
+        installation = ledger.install_once(newest)
+        if ledger.reset_change_cursor(newest):
+            self._log.warning("orthanc-went-back", newest_change=newest)
         settings_sha256, settings_json = settings_snapshot(settings)
         ledger.record_settings(settings_sha256, settings_json, self._clock.now())
         self._runtime = Runtime(

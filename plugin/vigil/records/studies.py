@@ -33,9 +33,16 @@ class Installations(LedgerPart):
             return connection.execute(select(installation.c.change_cursor)).scalar_one_or_none() or 0
 
     def advance_change_cursor(self, sequence: int) -> None:
-        """Never moves backwards."""
+        """Never moves backwards: see :meth:`reset_change_cursor`."""
         with self._database.write() as connection:
             connection.execute(update(installation).where(installation.c.change_cursor < sequence).values(change_cursor=sequence))
+
+    def reset_change_cursor(self, newest: int) -> bool:
+        """Where Orthanc's newest change is older than what was taken up, its database is another one or was put back from a
+        backup: reading goes on from there. Returns whether that was so."""
+        with self._database.write() as connection:
+            return connection.execute(
+                update(installation).where(installation.c.change_cursor > newest).values(change_cursor=newest)).rowcount == 1
 
 
 class Studies(LedgerPart):

@@ -175,3 +175,14 @@ def test_a_study_that_could_be_read_is_not_deleted_though_its_deletion_was_noted
     ledger.mark_evaluated("a", at(11), "content", at(20))
 
     assert ledger.studies_due(at(21), at(9)) == ["a"]
+
+
+def test_the_cursor_goes_back_only_where_orthanc_itself_went_back(ledger: Ledger) -> None:
+    ledger.install_once(100)
+    ledger.advance_change_cursor(500)
+
+    assert not ledger.reset_change_cursor(500)
+    assert not ledger.reset_change_cursor(900)
+    assert ledger.change_cursor() == 500
+    assert ledger.reset_change_cursor(40), "a backup of Orthanc was put back: its next changes bear numbers below 500"
+    assert ledger.change_cursor() == 40
