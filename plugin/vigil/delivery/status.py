@@ -28,6 +28,11 @@ def accepted(status: int) -> bool:
     return status in (SUCCESS, 0x0001, 0x0111) or status & 0xF000 == 0xB000
 
 
+def out_of_resources(status: int) -> bool:
+    """0xA7xx (PS3.4 B.2.3): a full disk there, which passes; the object itself is not refused."""
+    return status >> 8 == 0xA7
+
+
 def status_text(status: int) -> str:
     if status in _NAMES:
         return _NAMES[status]

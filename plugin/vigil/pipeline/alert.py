@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 
 from vigil.delivery.destination import RisDestination, ris_destination
 from vigil.delivery.errors import DestinationRefused
 from vigil.delivery.hl7.alert import Alert, AlertKind
 from vigil.delivery.hl7.message import ComposedMessage, compose
 from vigil.delivery.hl7.mllp import MllpClient
-from vigil.domain.answer import Analysis, Answer
+from vigil.domain.answer import Analysis, Answer, AnswerKind
 from vigil.domain.clock import Clock
 from vigil.domain.errors import Category
 from vigil.domain.gateway import Gateway
@@ -49,15 +50,17 @@ class ToRis:
         destination = self._destinations.get(delivery.destination)
         if destination is None:
             raise Suppressed(f"the destination '{delivery.destination}' is no longer in the settings")
+        control_id = message_control_id(delivery.destination, analysis.analysis_id, analysis.revision)
+        accepted = self._ledger.acknowledgement(delivery.delivery_id)
+        if accepted is not None and accepted.code in ACCEPTED:  # a kill fell between the acknowledgement and its record
+            return {"control_id": control_id, "acknowledgement": accepted.code}
         told = self._told_before(delivery, analysis)
         allowed = self._permission.to_alert(
-            analysis, answer, destination.profile.answer_kinds, self._clock.now(), alerted_before=told)
+            analysis, answer, destination.profile.answer_kinds, self._owed_since(delivery), alerted_before=told)
         if not allowed.allowed:
             raise Suppressed(allowed.reason, category=allowed.category)
-        record = self._ledger.analysis(analysis.analysis_id)
-        if record is not None and record.superseded_by is not None and delivery.attempts == 0:
-            raise Suppressed("a newer analysis of the study superseded it before it was sent")
-        control_id = message_control_id(delivery.destination, analysis.analysis_id, analysis.revision)
+        if (newer := self._overtaken(delivery, analysis, answer)) is not None:
+            raise Suppressed(newer)
         message = self._ledger.message(delivery.delivery_id)
         evidence: dict[str, object] = {"control_id": control_id}
         if message is None:
@@ -79,6 +82,33 @@ class ToRis:
     def close(self) -> None:
         for client in self._clients.values():
             client.close()
+
+    def _owed_since(self, delivery: DeliveryRecord) -> datetime:
+        """The moment at which the study's age is judged. What was recent when it was promised stays owed while its deadline
+        runs, also where the receiver was down for longer than MaxStudyAgeHours; later (a ledger that was put back from a
+        backup) it is old."""
+        now = self._clock.now()
+        owed = now - delivery.created_at <= timedelta(hours=self._settings.retry.deadline_hours)
+        return delivery.created_at if owed else now
+
+    def _overtaken(self, delivery: DeliveryRecord, analysis: Analysis, answer: Answer) -> str | None:
+        """Why an answer may no longer be sent though it was owed: the last word that a receiver gets must be the newest. A
+        positive that was not tried yet gives way to a newer answer of the model alone, not to a study that cannot be
+        analysed any more."""
+        record = self._ledger.analysis(analysis.analysis_id)
+        if record is None or record.superseded_by is None:
+            return None
+        analysed = False
+        while record is not None and record.superseded_by is not None:
+            newer = record.superseded_by
+            if any(later.destination == delivery.destination and later.state != "suppressed"
+                   and self._ledger.message(later.delivery_id) is not None for later in self._ledger.deliveries(newer)):
+                return "a newer analysis of the study was sent to it first"
+            record = self._ledger.analysis(newer)
+            analysed = analysed or (record is not None and record.answer is not None and record.answer.kind.analysed)
+        if delivery.attempts == 0 and (analysed or answer.kind is not AnswerKind.POSITIVE):
+            return "a newer analysis of the study superseded it before it was sent"
+        return None
 
     def _told_before(self, delivery: DeliveryRecord, analysis: Analysis) -> bool:
         """Whether an analysis that this one supersedes told this destination something, or may have."""

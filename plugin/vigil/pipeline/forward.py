@@ -6,7 +6,8 @@ import threading
 
 from vigil.delivery.destination import pacs_destination
 from vigil.delivery.dicom import OutgoingObject, send
-from vigil.delivery.status import accepted, status_text
+from vigil.delivery.errors import DestinationRefused
+from vigil.delivery.status import accepted, out_of_resources, status_text
 from vigil.domain.answer import Analysis, Answer
 from vigil.domain.clock import Clock
 from vigil.pipeline.deliver import Refused, Suppressed
@@ -48,7 +49,8 @@ class ToPacs:
         outcome = send(destination, outgoing, self._record(delivery), self._stop)
         if outcome.refused:
             why = status_text(outcome.refused[0].status)  # not the PACS's own comment, which may quote a patient
-            raise Refused(f"{destination.label} refused {len(outcome.refused)} of {len(outgoing)} objects: {why}")
+            said = DestinationRefused if any(out_of_resources(item.status) for item in outcome.refused) else Refused
+            raise said(f"{destination.label} refused {len(outcome.refused)} of {len(outgoing)} objects: {why}")
         return {"objects": len(outgoing)}
 
     def _record(self, delivery: DeliveryRecord) -> _StatusRecorder:

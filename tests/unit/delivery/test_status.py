@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from vigil.delivery.status import accepted, status_text
+from vigil.delivery.status import accepted, out_of_resources, status_text
 
 
 @pytest.mark.parametrize("status", [0x0000, 0x0001, 0x0111, 0xB000, 0xB006, 0xB007, 0xB123])
@@ -21,3 +21,8 @@ def test_a_status_has_a_name() -> None:
     assert status_text(0xB006) == "stored, with elements discarded"
     assert status_text(0xB123) == "stored, with warning 0xB123"
     assert status_text(0x0199) == "failure 0x0199"
+
+
+def test_a_full_disk_passes_and_a_refusal_does_not() -> None:
+    assert out_of_resources(0xA700)
+    assert not any(out_of_resources(status) for status in (0x0000, 0x0122, 0xA900, 0xB007, 0xC000))
