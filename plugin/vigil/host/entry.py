@@ -124,11 +124,13 @@ class Vigil:
         return True
 
     def _not_ready(self, reason: str) -> None:
-        if self._missing != [reason]:
+        if self._missing != [reason] and not self._stop.is_set():  # a call into Orthanc while it stops aborts it
             self._sdk.LogError("Vigil is not ready, Orthanc goes on without it: " + reason)
         self._missing = [reason]
 
     def _report(self, error: BaseException) -> None:
+        if self._stop.is_set():
+            return
         place = error.__traceback__
         while place is not None and place.tb_next is not None:
             place = place.tb_next

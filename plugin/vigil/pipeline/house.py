@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -58,21 +59,17 @@ class House:
     def start(self) -> None:
         """Raises :class:`vigil.domain.errors.VigilError`; what was opened before it is closed again."""
         settings = self._settings
-        self._state = StateFolder(settings.state_directory)
-        try:
+        with ExitStack() as opened:  # whatever goes wrong: a lock that is kept would refuse every later attempt of this process
+            self._state = StateFolder(settings.state_directory)
+            opened.callback(self._state.close)
             self._log = open_log(self._state.logs, settings.log_level)
+            opened.callback(close_log)
             self._ledger = Ledger.open(self._state.ledger_url, Sealer.open(self._state.key), self._clock)
-        except VigilError:
-            self._state.close()
-            raise
-        try:
-            self._open()
-        except BaseException:
-            self._ledger.close()
-            self._state.close()
-            raise
+            opened.callback(self._ledger.close)
+            self._open(opened)
+            opened.pop_all()
 
-    def _open(self) -> None:
+    def _open(self, opened: ExitStack) -> None:
         settings, ledger = self._settings, self._ledger
         audit = Audit(ledger)
         self.account = Account(ledger)
@@ -114,6 +111,7 @@ class House:
             queues={INFERENCE: 1, STORAGE: 1, **{pacs_queue(name): 1 for name in settings.pacs},
                     **{ris_queue(name): 1 for name in settings.ris}},
             on_fault=self._tell_fault)
+        opened.callback(self._engine.stop, 0)
         self._engine.start()
         evaluator = Evaluator(
             gateway=self._gateway, ledger=ledger, audit=audit, settings=settings, settings_sha256=settings_sha256,

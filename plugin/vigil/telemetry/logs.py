@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 LOG_BYTES = 10 * 1024 * 1024
 LOG_FILES = 5
+QUOTING_LIBRARIES = ("pydicom", "highdicom", "pynetdicom")
+"""Their warnings quote values (highdicom: a patient's name of one word), and stderr is Orthanc's log."""
 
 
 class JsonLines(logging.Formatter):
@@ -68,6 +71,9 @@ class Log:
 def open_log(folder: Path, level: str) -> Log:
     """The log of this process, in ``folder``/vigil.jsonl, rotated at 10 MiB."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for library in QUOTING_LIBRARIES:
+        warnings.filterwarnings("ignore", module=rf"({library}|vigil)(\.|$)")  # some name their caller as the place
+        logging.getLogger(library).addHandler(logging.NullHandler())
     logger = logging.getLogger("vigil")
     logger.setLevel(level.upper())
     logger.propagate = False

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
+
+from pydicom import Dataset
 
 from vigil.telemetry.logs import close_log, open_log
 
@@ -41,3 +44,13 @@ def test_lines_below_the_level_are_left_out(tmp_path: Path) -> None:
     log.error("broke")
 
     assert [line["action"] for line in lines(tmp_path)] == ["broke"]
+
+
+def test_a_library_that_quotes_a_patient_in_a_warning_is_not_heard(tmp_path: Path) -> None:
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        open_log(tmp_path, "info")
+        Dataset().PatientBirthDate = "Doe"
+    close_log()
+
+    assert not heard
