@@ -1,7 +1,8 @@
 """A marker on disk names the model in flight, so that a death of the process can be laid at its door (law 1).
 
-A model that was in flight at two deaths is quarantined until a person releases it. A run that ends, well or with an error,
-leaves no marker.
+A model that was in flight at two deaths in a row is quarantined until a person releases it. A run that ends, well or with an
+error, leaves no marker, and one that ends well takes back the deaths before it: power cuts months apart do not add up. A
+study that kills the process is the first to be taken up after the restart, so its second death follows its first.
 """
 
 from __future__ import annotations
@@ -35,10 +36,13 @@ class CrashMarker:
         self._marker.unlink(missing_ok=True)
 
     @contextmanager
-    def in_flight(self, model_id: str) -> Iterator[None]:
+    def in_flight(self, model_id: str, *, proves: bool = False) -> Iterator[None]:
+        """``proves``: whether a good end shows that the model does not end the process. (A session that was made does not.)"""
         self._write(self._marker, {"model_id": model_id})
         try:
             yield
+            if proves:
+                self.release(model_id)
         finally:
             self._marker.unlink(missing_ok=True)
 
@@ -50,7 +54,7 @@ class CrashMarker:
         return Reason(
             Category.MODEL_QUARANTINED,
             f"Orthanc's process ended {deaths} times while this model ran, so it is in quarantine; look at Orthanc's log, "
-            "then release it",
+            f"then release it: remove {self._crashes.name} from Vigil's state directory and restart Orthanc",
         )
 
     def release(self, model_id: str) -> None:
