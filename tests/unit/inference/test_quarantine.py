@@ -1,15 +1,27 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from vigil.inference.quarantine import CrashMarker
 
+PLUGIN = Path(__file__).resolve().parents[3] / "plugin"
+
 
 def die_in_flight(folder: Path, model: str = "m") -> None:
     """As a process that is killed: the marker is left."""
-    CrashMarker(folder / "running.json").in_flight(model).__enter__()
+    program = f"""
+import os, sys
+from pathlib import Path
+sys.path.insert(0, {str(PLUGIN)!r})
+from vigil.inference.quarantine import CrashMarker
+with CrashMarker(Path({str(folder / "running.json")!r})).in_flight({model!r}):
+    os.kill(os.getpid(), 9)
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -9
 
 
 def run_well(folder: Path, *, proves: bool) -> None:
