@@ -60,7 +60,10 @@ def judge(
     reason = reason or _numbers_missing(stack, series)
     if reason is not None:
         return Completeness(Proof.NONE, reason, declared, arrived, enough)
-    return Completeness(Proof.DECLARED if arrived == declared else Proof.QUIET, None, declared, arrived, enough)
+    # Where a part of the count lies outside the stack, the scanner may have declared each stack's own: a part of one and a
+    # part of another add up to it.
+    whole = arrived == declared == len(stack.headers)
+    return Completeness(Proof.DECLARED if whole else Proof.QUIET, None, declared, arrived, enough)
 
 
 def _too_little(stack: SliceStack, wanted: SeriesInput) -> Reason | None:

@@ -66,11 +66,17 @@ def test_a_duplicate_does_not_make_up_for_a_missing_image(images, wanted):
     assert (found.proof, found.arrived) == (Proof.NONE, 39)
 
 
-def test_a_count_declared_for_two_stacks_of_one_series_is_met_by_both(images, wanted):
+def test_a_count_that_two_stacks_of_one_series_meet_together_leaves_the_end_to_quiet(images, wanted):
     first = declaring(images, 80)
     second = [replace(image, sop_instance_uid=f"9.{i}", pixel_sha256=f"x{i}") for i, image in enumerate(first)]
-    assert judged(first, wanted, usable=first + second).proof is Proof.DECLARED
+    assert judged(first, wanted, usable=first + second).proof is Proof.QUIET
     assert judged(first, wanted, usable=first + second[:-1]).proof is Proof.NONE
+
+
+def test_parts_of_two_stacks_that_each_declare_their_own_count_do_not_add_up_to_a_whole_one(images, wanted):
+    first = declaring(images, 40)
+    second = [replace(image, sop_instance_uid=f"9.{i}", pixel_sha256=f"x{i}") for i, image in enumerate(first)]
+    assert judged(first[:30], wanted, usable=first[:30] + second[:10]).proof is Proof.QUIET
 
 
 def test_too_few_slices_say_how_many_the_model_needs(images, wanted):
