@@ -1,7 +1,8 @@
 """One image of DICOM bytes to values (HU for CT): native, RLE, JPEG Lossless, JPEG-LS and JPEG 2000 pixels.
 
 Compressed pixels are decoded by imagecodecs, which lets go of the interpreter lock while it works: other libraries hold
-it and would stall Orthanc's callbacks (law 1).
+it and would stall Orthanc's callbacks (law 1). JPEG Lossless goes through libjpeg-turbo: liblj92 is quicker, but a damaged
+stream made it write past its memory, which would have taken Orthanc down.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.uid import UID
 
+from vigil.imaging.codestream import refuse_other_image
 from vigil.imaging.errors import (
     NoPixelData,
     TruncatedPixels,
@@ -30,8 +32,8 @@ RLE_LOSSLESS = "1.2.840.10008.1.2.5"
 
 Decoder = Callable[[bytes], "NDArray[Any]"]
 DECODERS: dict[str, Decoder] = {
-    "1.2.840.10008.1.2.4.57": imagecodecs.ljpeg_decode,  # JPEG Lossless, process 14
-    "1.2.840.10008.1.2.4.70": imagecodecs.ljpeg_decode,  # the same, selection value 1
+    "1.2.840.10008.1.2.4.57": imagecodecs.jpeg8_decode,  # JPEG Lossless, process 14
+    "1.2.840.10008.1.2.4.70": imagecodecs.jpeg8_decode,  # the same, selection value 1
     "1.2.840.10008.1.2.4.80": imagecodecs.jpegls_decode,
     "1.2.840.10008.1.2.4.81": imagecodecs.jpegls_decode,  # near-lossless
     "1.2.840.10008.1.2.4.90": imagecodecs.jpeg2k_decode,
@@ -119,11 +121,9 @@ def _decompressed(syntax: str, pixels: PixelElement, allocated: int, rows: int, 
     dtype = np.dtype(f"u{allocated // 8}")
     try:
         if syntax == RLE_LOSSLESS:
-            decoded = np.frombuffer(imagecodecs.dicomrle_decode(fragments, dtype), dtype)
-            if decoded.size < rows * columns:
-                raise TruncatedPixels(rows * columns * dtype.itemsize, decoded.size * dtype.itemsize)
-            decoded = decoded[:rows * columns].reshape(rows, columns)
+            decoded = _run_lengths(fragments, dtype, rows, columns)
         elif syntax in DECODERS:
+            refuse_other_image(fragments, rows, columns)
             decoded = DECODERS[syntax](fragments)
         else:
             raise UnsupportedTransferSyntax(syntax, UID(syntax).name)
@@ -132,6 +132,27 @@ def _decompressed(syntax: str, pixels: PixelElement, allocated: int, rows: int, 
     if decoded.shape != (rows, columns) or decoded.dtype.kind not in "iu" or decoded.dtype.itemsize > dtype.itemsize:
         raise UnreadablePixels("the compressed pixels are of another size or kind than the header says")
     return decoded.astype(dtype, copy=False)
+
+
+def _run_lengths(stream: bytes, dtype: np.dtype[Any], rows: int, columns: int) -> NDArray[Any]:
+    """RLE (PS3.5 annex G): a segment for each byte of a word, the highest first, each in PackBits.
+
+    Segment by segment, for imagecodecs' decoder of the whole reads past the end of a damaged stream and takes the process
+    with it.
+    """
+    offsets = np.frombuffer(stream[:64].ljust(64, b"\0"), "<u4")
+    count = int(offsets[0])
+    bounds = [*(int(offset) for offset in offsets[1:count + 1]), len(stream)]
+    if count != dtype.itemsize or bounds[0] < 64 or bounds != sorted(bounds):
+        raise UnreadablePixels(f"the header of the RLE pixels does not describe {dtype.itemsize} segments; send them again")
+    planes = np.empty((rows * columns, count), np.uint8)
+    for index in range(count):
+        plane = imagecodecs.packbits_decode(stream[bounds[index]:bounds[index + 1]])
+        if len(plane) < rows * columns:
+            raise TruncatedPixels(rows * columns * count, len(plane) * count)
+        planes[:, index] = np.frombuffer(plane, np.uint8, rows * columns)
+    words: NDArray[Any] = planes.view(f">u{count}").reshape(rows, columns)
+    return words
 
 
 def _fragments(pixels: PixelElement) -> bytes:
