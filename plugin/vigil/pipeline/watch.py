@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 
 from vigil.domain.clock import Clock
@@ -13,6 +14,7 @@ from vigil.domain.gateway import Gateway
 from vigil.pipeline.evaluate import Evaluator
 from vigil.pipeline.events import Event, EventKind, EventQueue
 from vigil.pipeline.reconcile import Reconciler
+from vigil.pipeline.retry import Backoff
 from vigil.records.ledger import Ledger
 from vigil.telemetry.logs import Log
 from vigil.telemetry.metrics import Metrics
@@ -21,6 +23,7 @@ BATCH = 500
 LOOK_EVERY_S = 1.0
 RETRY_AFTER_S = 2.0
 BROKEN_RETRY_AFTER_S = 300.0
+NOT_POSTPONED = 0.0, 0
 
 
 class Watch:
@@ -44,7 +47,8 @@ class Watch:
         self._metrics = metrics
         self._stable: SimpleQueue[str] = SimpleQueue()
         self._trouble: dict[str, str] = {}
-        self._postponed: dict[str, float] = {}
+        self._postponed: dict[str, tuple[float, int]] = {}
+        """Until when, and for how many times in a row."""
         self._started = time.monotonic()
         self._threads = [
             threading.Thread(target=self._keep, args=(name, work), name=f"vigil-{name}", daemon=True)
@@ -111,16 +115,19 @@ class Watch:
                 self._ledger.mark_deleted(event.resource_id, now)
 
     def _evaluate(self) -> None:
-        try:
+        """What Orthanc told and what became due by itself take turns: neither waits for the other to be empty."""
+        with suppress(Empty):
             self._evaluate_one(self._stable.get(timeout=LOOK_EVERY_S), told_stable=True)
-        except Empty:
-            if time.monotonic() - self._started < self._settle_s:
+        if time.monotonic() - self._started < self._settle_s:
+            return
+        for study in self._reconciler.due(self._settle_s):
+            if self._stop.is_set():
                 return
-            for study in self._reconciler.due(self._settle_s):
-                if self._stop.is_set():
-                    return
-                if self._postponed.get(study, 0.0) <= time.monotonic():
-                    self._evaluate_one(study)
+            if self._postponed.get(study, NOT_POSTPONED)[0] > time.monotonic():
+                continue
+            self._evaluate_one(study)
+            if not self._stable.empty():
+                return
 
     def _evaluate_one(self, study: str, *, told_stable: bool = False) -> None:
         """A study that cannot be evaluated now stays due in the ledger and is postponed, so that it holds up no other."""
@@ -130,13 +137,18 @@ class Watch:
         except Stopping:
             raise
         except VigilError as error:
-            self._postponed[study] = time.monotonic() + RETRY_AFTER_S
+            self._postpone(study, RETRY_AFTER_S)
             self._metrics.error("evaluate", error.category.value)
             self._log.error("evaluate-waits", study=study, category=error.category.value)
         except Exception as error:  # noqa: BLE001 - the edge of a study: one that breaks us must not stop the others
-            self._postponed[study] = time.monotonic() + BROKEN_RETRY_AFTER_S
+            self._postpone(study, BROKEN_RETRY_AFTER_S)
             self._metrics.error("evaluate", Category.INTERNAL.value)
             self._log.error("evaluate-broke", study=study, exception=error)
+
+    def _postpone(self, study: str, first_s: float) -> None:
+        """Each time for longer: to read a large study in vain every other second would leave no time for the others."""
+        tries = self._postponed.get(study, NOT_POSTPONED)[1] + 1
+        self._postponed[study] = time.monotonic() + Backoff(first_s, BROKEN_RETRY_AFTER_S).delay_s(tries), tries
 
     def _reconcile(self) -> None:
         if self._stop.wait(max(0.0, self._settle_s - (time.monotonic() - self._started))):
