@@ -23,6 +23,7 @@ from vigil.intake.stack import build_stack
 from vigil.pipeline.engine import Task, Verdict
 from vigil.pipeline.retry import Backoff
 from vigil.records.audit import Audit
+from vigil.records.errors import StateUnusable
 from vigil.records.ledger import Ledger
 from vigil.results.make import make_results
 from vigil.results.objects import ResultObject, Role
@@ -95,7 +96,7 @@ class Analyst:
             self._ledger.freeze_answer(subject, answer, made)
         except Stopping:
             return Verdict(retry_after_s=1.0)
-        except GatewayError as error:
+        except (GatewayError, StateUnusable) as error:
             if self._gateway_lost_study(analysis):
                 return self._end_deleted(analysis, log)
             self._ledger.set_analysis_state(subject, "pending", Reason(error.category, error.message))
@@ -127,6 +128,10 @@ class Analyst:
             self._metrics.error("inference", error.category.value)
             log.error("not-answered", category=error.category.value)
             return Looked(_no_answer(Reason(error.category, error.message)))
+        except OSError as error:  # the marker of the model in flight: a full disk is no answer, and passes
+            raise StateUnusable(
+                f"the state directory cannot be written ({error.strerror or type(error).__name__}); free space on its disk and "
+                "let the user that runs Orthanc write it; the work is taken up by itself") from error
         except MemoryError:
             return Looked(_no_answer(Reason(Category.OUT_OF_MEMORY, "not enough memory for this study")))
         except Exception as error:  # noqa: BLE001 - the workflow's edge: a fault of ours becomes a visible "failed", never silence

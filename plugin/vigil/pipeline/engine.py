@@ -79,6 +79,8 @@ class Engine:
         self._polling_s = polling_s
         self._dbos: type[DBOS] | None = None
         self._perform: Callable[..., None] | None = None
+        self._running: set[str] = set()
+        self._stranded: set[str] = set()
 
     def start(self) -> None:
         """Opens the store and takes up what a previous process left. Raises :class:`EngineNotStarted`."""
@@ -141,11 +143,16 @@ class Engine:
 
         @dbos.workflow(name="perform", max_recovery_attempts=1000)
         def perform(kind: str, subject: str, queue: str, attempt: int) -> None:
-            verdict = step(kind, subject, attempt)
-            if verdict["retry_after_s"] is not None:
-                self.enqueue(Task(kind, subject, queue, attempt + 1, float(verdict["retry_after_s"])))
-            for follow in verdict["follow"]:
-                self.enqueue(Task(*follow))
+            task = Task(kind, subject, queue, attempt)
+            self._running.add(task.workflow_id)
+            try:
+                verdict = step(kind, subject, attempt)
+                if verdict["retry_after_s"] is not None:
+                    self.enqueue(replace(task, attempt=attempt + 1, delay_s=float(verdict["retry_after_s"])))
+                for follow in verdict["follow"]:
+                    self.enqueue(Task(*follow))
+            finally:
+                self._running.discard(task.workflow_id)
 
         return perform
 
@@ -171,26 +178,46 @@ class Engine:
         if self._dbos is None:
             return 0
         held = self._dbos.list_workflows(status=list(UNFINISHED), load_input=False, load_output=False)
-        unfinished = {item.workflow_id.rpartition("|")[0] for item in held}
+        given_up = self._give_up_stranded({item.workflow_id for item in held if item.status == "PENDING"})
+        unfinished = {item.workflow_id.rpartition("|")[0] for item in held if item.workflow_id not in given_up}
         promised = 0
         for task in tasks:
             prefix = task.workflow_id.rpartition("|")[0]
             if prefix in unfinished or task.queue not in self._queues:
                 continue
-            ended = self._dbos.list_workflows(workflow_id_prefix=prefix + "|", load_input=False, load_output=False)
-            last = max((int(item.workflow_id.rpartition("|")[2]) for item in ended), default=0)
-            self.enqueue(replace(task, attempt=last + 1))
+            self.enqueue(replace(task, attempt=self._newest_attempt(prefix) + 1))
             unfinished.add(prefix)
             promised += 1
         return promised
 
+    def _give_up_stranded(self, pending: set[str]) -> set[str]:
+        """Tasks that count as running and do not run: the store was full when their end should have been written. DBOS takes them
+        up at its next start only. One that is found so at two looks is cancelled, so that it can be promised anew."""
+        stranded = pending - self._running
+        given_up = stranded & self._stranded
+        for workflow_id in given_up:
+            assert self._dbos is not None  # noqa: S101 - asked by promise alone
+            self._dbos.cancel_workflow(workflow_id)
+        self._stranded = stranded - given_up
+        return given_up
+
     def dead(self) -> Iterable[str]:
-        """Ids of tasks that ended in an error of the engine: they are shown, never forgotten (law 6)."""
+        """Ids of tasks that ended in an error of the engine and were not promised again: shown, never forgotten (law 6)."""
         if self._dbos is None:
             return []
         found = self._dbos.list_workflows(status=["ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"], load_input=False,
                                           load_output=False)
-        return [item.workflow_id for item in found]
+        return [item.workflow_id for item in found if not self._tried_after(item.workflow_id)]
+
+    def _tried_after(self, workflow_id: str) -> bool:
+        prefix, _, attempt = workflow_id.rpartition("|")
+        return self._newest_attempt(prefix) > int(attempt)
+
+    def _newest_attempt(self, prefix: str) -> int:
+        """Of all tasks of this kind and subject, also of those that ended; 0 where there is none."""
+        assert self._dbos is not None  # noqa: S101 - its callers look
+        held = self._dbos.list_workflows(workflow_id_prefix=prefix + "|", load_input=False, load_output=False)
+        return max((int(item.workflow_id.rpartition("|")[2]) for item in held), default=0)
 
     def stop(self, timeout_s: int) -> None:
         """Ends the threads; what is unfinished is taken up at the next start."""

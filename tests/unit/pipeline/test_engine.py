@@ -125,3 +125,40 @@ def test_what_is_owed_is_promised_again_unless_a_task_of_it_waits(tmp_path: Path
 
     assert "left 0 []" in output
     assert sorted(lines(tmp_path)[3:]) == ["second a 2", "second b 1"]
+
+
+STRANDED = """
+import sqlite3, sys, time
+from pathlib import Path
+sys.path.insert(0, {plugin!r})
+from vigil.pipeline.engine import Engine, Task, Verdict
+
+done = []
+store = Path({folder!r}) / "workflows.sqlite"
+engine = Engine(database=store, workers={{"first": lambda subject, attempt: done.append(attempt) or Verdict()}},
+                queues={{"ones": 1}}, on_fault=lambda kind, error: None)
+owed = [Task("first", "a", "ones")]
+
+def settle():
+    deadline = time.monotonic() + 20
+    while engine.unfinished() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+engine.start()
+engine.promise(owed)
+settle()
+for status in ("PENDING", "ERROR"):
+    with sqlite3.connect(store) as database:  # as a full disk leaves it: the task ended, and its end was not written
+        database.execute("UPDATE workflow_status SET status = ? WHERE workflow_uuid = ?", (status, f"first|a|{{len(done)}}"))
+    print(status, len(list(engine.dead())), [engine.promise(owed) for _ in range(2 if status == "PENDING" else 1)], flush=True)
+    settle()
+    print(done, list(engine.dead()), engine.unfinished(), flush=True)
+engine.stop(1)
+"""
+
+
+def test_a_task_whose_end_could_not_be_written_is_promised_anew_at_the_second_look(tmp_path: Path) -> None:
+    text = textwrap.dedent(STRANDED).format(plugin=str(ROOT / "plugin"), folder=str(tmp_path))
+    output = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60, check=True).stdout
+
+    assert output.splitlines() == ["PENDING 0 [0, 1]", "[1, 2] [] 0", "ERROR 1 [1]", "[1, 2, 3] [] 0"]
