@@ -23,6 +23,7 @@ from pynetdicom.presentation import PresentationContext, build_context
 from vigil.delivery.destination import PacsDestination
 from vigil.delivery.errors import (
     DestinationAborted,
+    DestinationBusy,
     DestinationRefused,
     DestinationSilent,
     DestinationUnreachable,
@@ -32,6 +33,8 @@ from vigil.delivery.status import NOT_SUPPORTED, accepted, status_text
 from vigil.domain.errors import Stopping
 
 VERIFICATION = UID("1.2.840.10008.1.1")
+TRANSIENT = 2
+"""Result of an A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
 _LOOK_S = 0.1
 _GRACE_S = 1.0
 """What the watch allows beyond the library's own time limits before it cuts the connection."""
@@ -89,7 +92,7 @@ def send(
 
     Raises
     ------
-    DestinationUnreachable, DestinationRefused, DestinationAborted, DestinationSilent
+    DestinationUnreachable, DestinationRefused, DestinationBusy, DestinationAborted, DestinationSilent
         As their names say; objects reported before stand.
     MessageInvalid
         One of ``objects`` is no DICOM file.
@@ -220,7 +223,8 @@ class _Conversation:
                 "runs, and the firewall" + (", and TLS on both sides" if self._ssl else "")
             )
         if self._rejected is not None:
-            raise DestinationRefused(f"{target.label} rejected the association: {self._rejection(self._rejected)}")
+            refused = DestinationBusy if self._rejected.result == TRANSIENT else DestinationRefused
+            raise refused(f"{target.label} rejected the association: {self._rejection(self._rejected)}")
         if association.rejected_contexts and not association.accepted_contexts:
             names = sorted({UID(context.abstract_syntax or "").name for context in association.rejected_contexts})
             raise DestinationRefused(
@@ -250,7 +254,7 @@ class _Conversation:
             )
         if pdu.source == 1 and pdu.reason_diagnostic == 3:
             return f"it does not know '{target.calling_aet}' (calling AE title): add this title and our address there"
-        return f"{pdu.reason_str} ({pdu.source_str})" + ("; it may take it later" if pdu.result == 2 else "")
+        return f"{pdu.reason_str} ({pdu.source_str})" + ("; it may take it later" if pdu.result == TRANSIENT else "")
 
     def _broken(self, began: float) -> DestinationAborted | DestinationSilent | Stopping:
         """What an association that ended without an answer means."""

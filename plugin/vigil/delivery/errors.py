@@ -25,6 +25,10 @@ class DestinationAborted(DestinationRefused):
     """The destination broke the connection off in the middle; what it took before is recorded."""
 
 
+class DestinationBusy(DestinationRefused):
+    """The destination said no for now (PS3.8 9.3.4: rejected-transient)."""
+
+
 class DestinationSilent(DeliveryError):
     """The destination took the connection and did not answer in time; it may have received what was sent."""
 

@@ -6,7 +6,7 @@ import threading
 
 from vigil.delivery.destination import pacs_destination
 from vigil.delivery.dicom import OutgoingObject, send
-from vigil.delivery.errors import DestinationRefused
+from vigil.delivery.errors import DestinationAborted, DestinationBusy, DestinationRefused
 from vigil.delivery.status import accepted, out_of_resources, status_text
 from vigil.domain.answer import Analysis, Answer
 from vigil.domain.clock import Clock
@@ -46,7 +46,12 @@ class ToPacs:
             if content is None:
                 raise Refused("the sealed copy of a result object is gone; send the study's AI series from Orthanc by hand")
             outgoing.append(OutgoingObject(item.sop_class_uid, item.sop_instance_uid, content))
-        outcome = send(destination, outgoing, self._record(delivery), self._stop)
+        try:
+            outcome = send(destination, outgoing, self._record(delivery), self._stop)
+        except (DestinationAborted, DestinationBusy):
+            raise
+        except DestinationRefused as error:  # our title or our kinds of object are not known there: a person must change that
+            raise Refused(error.message) from error
         if outcome.refused:
             why = status_text(outcome.refused[0].status)  # not the PACS's own comment, which may quote a patient
             said = DestinationRefused if any(out_of_resources(item.status) for item in outcome.refused) else Refused
