@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +33,11 @@ START_ATTEMPTS = 5
 AFTER_A_FAULT = Backoff(first_s=1.0, maximum_s=300.0)
 """When a worker is tried again that could not even write down why it failed."""
 UNFINISHED = ["ENQUEUED", "DELAYED", "PENDING"]
+QUEUE = "tasks"
+"""The one queue that DBOS polls. Ours are partitions of it: each look at a queue costs 3 ms of the processor, so a queue of DBOS for
+each destination would keep a quiet Orthanc at 15 % of a core (docs/performance.md)."""
+POLLING_S = 0.2
+"""A study waits for it three times: before inference, storing and delivery."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +74,13 @@ class Worker(Protocol):
 class Engine:
     """The workflow store and its queues."""
 
-    def __init__(self, *, database: Path, workers: Mapping[str, Worker], queues: Mapping[str, int],
-                 on_fault: Callable[[str, Exception], None], polling_s: float = 0.1) -> None:
-        """``queues``: name to how many tasks of it may run at once. ``on_fault``: gets the kind of the task and the error."""
+    def __init__(self, *, database: Path, workers: Mapping[str, Worker], queues: Collection[str],
+                 on_fault: Callable[[str, Exception], None], polling_s: float = POLLING_S) -> None:
+        """``queues``: their names. One task of a queue runs at a time, and holds up no other queue. ``on_fault``: gets the kind
+        of the task and the error."""
         self._database = database
         self._workers = dict(workers)
-        self._queues = dict(queues)
+        self._queues = frozenset(queues)
         self._on_fault = on_fault
         self._polling_s = polling_s
         self._dbos: type[DBOS] | None = None
@@ -112,9 +118,8 @@ class Engine:
                         "state directory is writable, has free space and is used by no other Orthanc") from error
                 time.sleep(0.5 * attempt)
         self._dbos = DBOS
-        for name, concurrency in self._queues.items():
-            DBOS.register_queue(name, worker_concurrency=concurrency, polling_interval_sec=self._polling_s,
-                                on_conflict="always_update")
+        DBOS.register_queue(QUEUE, partition_worker_concurrency=1, polling_interval_sec=self._polling_s,
+                            on_conflict="always_update")
 
     def _prepare_file(self) -> None:
         """Write-ahead logging is a property of the file and doubles the throughput (docs/performance.md)."""
@@ -162,8 +167,9 @@ class Engine:
 
         if self._perform is None:
             raise EngineNotStarted("the workflow engine is not running")
-        with SetWorkflowID(task.workflow_id), SetEnqueueOptions(delay_seconds=task.delay_s or None):
-            DBOS.enqueue_workflow(task.queue, self._perform, task.kind, task.subject, task.queue, task.attempt)
+        options = SetEnqueueOptions(queue_partition_key=task.queue, delay_seconds=task.delay_s or None)
+        with SetWorkflowID(task.workflow_id), options:
+            DBOS.enqueue_workflow(QUEUE, self._perform, task.kind, task.subject, task.queue, task.attempt)
 
     def unfinished(self) -> int:
         """How many tasks wait or run."""

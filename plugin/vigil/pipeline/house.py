@@ -108,8 +108,7 @@ class House:
                 FORWARD: forward,
                 ALERT: alert,
             },
-            queues={INFERENCE: 1, STORAGE: 1, **{pacs_queue(name): 1 for name in settings.pacs},
-                    **{ris_queue(name): 1 for name in settings.ris}},
+            queues={INFERENCE, STORAGE, *map(pacs_queue, settings.pacs), *map(ris_queue, settings.ris)},
             on_fault=self._tell_fault)
         opened.callback(self._engine.stop, 0)
         self._engine.start()

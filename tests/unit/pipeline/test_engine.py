@@ -37,7 +37,7 @@ def second(subject, attempt):
     return Verdict()
 
 engine = Engine(database=Path({folder!r}) / "workflows.sqlite", workers={{"first": first, "second": second}},
-                queues={{"ones": 1, "others": 2}}, on_fault=lambda kind, error: note(f"fault {{kind}} {{type(error).__name__}}"))
+                queues={{"ones", "others"}}, on_fault=lambda kind, error: note(f"fault {{kind}} {{type(error).__name__}}"))
 engine.start()
 for name in {tasks!r}:
     engine.enqueue(Task("first", name, "ones"))
