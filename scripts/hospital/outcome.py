@@ -10,7 +10,8 @@ from typing import Any
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 COMPREHENSIVE_3D_SR = "1.2.840.10008.5.1.4.1.1.88.34"
-SHORT = {SECONDARY_CAPTURE: "SC", COMPREHENSIVE_3D_SR: "SR"}
+SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
+SHORT = {SECONDARY_CAPTURE: "SC", SEGMENTATION: "SEG", COMPREHENSIVE_3D_SR: "SR"}
 NONE = "–"
 
 
@@ -67,7 +68,8 @@ class Outcome:
         made = {item["sop_instance_uid"] for item in self.analysis["objects"]}
         for place, held in (("Orthanc", self.in_orthanc), ("the PACS", self.in_pacs)):
             kinds = {SHORT.get(held[uid]) for uid in made & held.keys()}
-            faults += [f"no {kind} in {place}" for kind in ("SC", "SR") if kind not in kinds]
+            wanted = ("SC", "SEG", "SR") if self.expectation.positive else ("SC", "SR")
+            faults += [f"no {kind} in {place}" for kind in wanted if kind not in kinds]
             if lacking := len(made - held.keys()):
                 faults.append(f"{lacking} objects lack in {place}")
             if unknown := len(held.keys() - made):

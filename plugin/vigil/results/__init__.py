@@ -1,4 +1,4 @@
-"""DICOM that says it: Secondary Capture and structured report."""
+"""DICOM that says it: Secondary Capture, segmentation and structured report."""
 
 RENDERER_VERSION = "1"
 """Part of the analysis id: raised when an object of the same analysis would come out with other bytes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from io import BytesIO
@@ -29,6 +30,7 @@ class Series(Enum):
     SUMMARY = (0, "summary", Role.SUMMARY)
     KEY_SLICES = (1, "key slices", Role.KEY_SLICE)
     REPORT = (2, "report", Role.REPORT)
+    SEGMENTATION = (3, "segmentation", Role.SEGMENTATION)
 
     def __init__(self, offset: int, label: str, role: Role) -> None:
         self.offset = offset
@@ -81,6 +83,26 @@ def new_object(request: ResultRequest, place: Place, sop_class_uid: str, modalit
     ds.DeviceSerialNumber = encodable(device.installation_name[:64], ds)
     ds.ContributingEquipmentSequence = [_orchestrator(request, moment, ds)]
     return ds
+
+
+def instance_references(instances: Iterable[Dataset]) -> dict[str, list[Dataset]]:
+    """SOP class and instance of each, by the UID of its series."""
+    by_series: dict[str, list[Dataset]] = {}
+    for instance in instances:
+        item = Dataset()
+        item.ReferencedSOPClassUID = str(instance.SOPClassUID)
+        item.ReferencedSOPInstanceUID = str(instance.SOPInstanceUID)
+        by_series.setdefault(str(instance.SeriesInstanceUID), []).append(item)
+    return by_series
+
+
+def own_codes() -> Dataset:
+    """An item of Coding Scheme Identification Sequence: whose the codes of scheme 99VIGIL are."""
+    item = Dataset()
+    item.CodingSchemeDesignator = "99VIGIL"
+    item.CodingSchemeName = "Vigil for Orthanc"
+    item.CodingSchemeResponsibleOrganization = "Vigil for Orthanc"
+    return item
 
 
 def series_description(name: str, version: str, series: Series) -> str:

@@ -77,11 +77,17 @@ def _every_group_is_drawn(groups: list[ContentSequence]) -> bool:
     """Whether this is an Imaging Measurement Report with an image library, or a text under a title of our own.
 
     OHIF 3.12 (its issue 3390) opens a report of that title as measurements drawn over images and stops at a group that
-    has no region; one of any other title it shows as text, and stops there at what has no name: the library's images.
+    neither has a region nor shares the tracking UID of one that has; one of any other title it shows as text, and stops
+    there at what has no name: the library's images.
     """
-    return bool(groups) and all(
-        any(item.ValueType == "SCOORD" for item in container.ContentSequence) for group in groups for container in group
-    )
+    containers = [container for group in groups for container in group]
+    drawn = {_tracking_uid(item) for item in containers if any(part.ValueType == "SCOORD" for part in item.ContentSequence)}
+    return bool(containers) and all(_tracking_uid(item) in drawn for item in containers)
+
+
+def _tracking_uid(group: Dataset) -> str:
+    """What joins the groups of one finding, for OHIF as well."""
+    return next(str(item.UID) for item in group.ContentSequence if item.ValueType == "UIDREF")
 
 
 def _procedure(reference: Dataset) -> CodedConcept:

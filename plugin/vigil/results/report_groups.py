@@ -1,8 +1,8 @@
-"""Measurement groups of the report: one a finding, or one for the study where nothing was found."""
+"""Measurement groups of the report: those of each finding, or one for the study where nothing was found."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from highdicom import sr
@@ -12,15 +12,15 @@ from pydicom import Dataset
 from vigil.domain import codes
 from vigil.domain.answer import AnswerKind, Measurement
 from vigil.domain.concepts import Code
-from vigil.domain.identity import object_uid
 from vigil.domain.manifest import PermittedOutput
+from vigil.results.attribution import ARTIFICIAL_INTELLIGENCE, Tracking, algorithm_parameters
 from vigil.results.contour import outline_of_largest
 from vigil.results.document import sr_code
 from vigil.results.key_slices import LocatedFinding, located
 from vigil.results.patient_study import encodable
 from vigil.results.request import ResultRequest
+from vigil.results.segments import Segment, segmentation_reference, segments
 
-ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
 MOST_POINTS = 4000
 """Graphic Data is one value of at most 65 534 bytes in an explicit transfer syntax."""
 
@@ -43,18 +43,28 @@ class _Subject:
 
 
 def measurement_groups(request: ResultRequest, document: Dataset) -> list[ContentSequence]:
-    """One group a finding: TID 1410 with its outline on the key slice, TID 1501 where there is none to draw. Without a
-    finding one TID 1501: what was looked for and how much of it was measured. None where nothing was analysed.
+    """For a finding TID 1410 with its outline on the key slice and TID 1411 with its segment, as far as there are such;
+    TID 1501 where there is neither. Without a finding one TID 1501: what was looked for and how much of it was measured.
+    None where nothing was analysed.
 
-    A volumetric group (TID 1411, of a segment) joins its planar sibling by the same tracking UID.
+    The planar group and its volumetric sibling bear the same tracking UID: viewers join them by it, and OHIF 3.12 (its
+    issue 3390) opens a segment's group only so. What was measured stands in the volumetric one alone, lest it be told
+    twice.
     """
     if not request.answer.kind.analysed:
         return []
+    outlined = {segment.finding_number: segment for segment in segments(request)}
     groups = []
     for item in located(request):
-        finding = item.finding
+        finding, segment = item.finding, outlined.get(item.number)
         subject = _Subject(item.number, finding.concept, finding.category, finding.site, finding.measurements)
-        groups.append(_group(request, subject, _region(request, item), document))
+        region = _region(request, item)
+        if segment is None:
+            groups.append(_group(request, subject, region, document))
+            continue
+        if region is not None:
+            groups.append(_group(request, replace(subject, measurements=()), region, document))
+        groups.append(_group(request, subject, _referenced_segment(request, segment), document))
     if not groups:
         entry, measured = request.manifest.finding, request.answer.measured
         subject = _Subject(
@@ -65,19 +75,22 @@ def measurement_groups(request: ResultRequest, document: Dataset) -> list[Conten
 
 
 def _group(
-    request: ResultRequest, subject: _Subject, region: sr.ImageRegion | None, document: Dataset
+    request: ResultRequest, subject: _Subject, region: sr.ImageRegion | sr.ReferencedSegment | None, document: Dataset
 ) -> ContentSequence:
-    name = f"finding {subject.number}" if subject.number else "study"
-    tracking = sr.TrackingIdentifier(
-        uid=object_uid(request.analysis.analysis_id, "tracking", subject.number),
-        identifier=f"AI {request.manifest.id} {name}",
-    )
+    tracked = Tracking.of(request, subject.number)
+    tracking = sr.TrackingIdentifier(uid=tracked.uid, identifier=tracked.identifier)
     algorithm = _algorithm(request, document)
     measurements = []
     if request.permits(PermittedOutput.MEASUREMENT):
         measurements = [_measurement(measurement, algorithm) for measurement in subject.measurements]
     evaluations = [sr.QualitativeEvaluation(sr_code(subject.concept), sr_code(PRESENCE[request.answer.kind]))]
     sites = [sr.FindingSite(anatomic_location=sr_code(subject.site))]
+    if isinstance(region, sr.ReferencedSegment):
+        return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+            tracking, referenced_segment=region, algorithm_id=algorithm, finding_category=sr_code(subject.category),
+            finding_type=sr_code(subject.concept), finding_sites=sites, measurements=measurements,
+            qualitative_evaluations=evaluations,
+        )  # fmt: skip
     if region is None:
         return sr.MeasurementsAndQualitativeEvaluations(
             tracking, algorithm_id=algorithm, finding_category=sr_code(subject.category),
@@ -92,18 +105,12 @@ def _group(
 
 
 def _algorithm(request: ResultRequest, document: Dataset) -> sr.AlgorithmIdentification:
-    """TID 4019. The rule that made the answer stands in the parameters, for a person and for a program."""
-    manifest, analysis = request.manifest, request.analysis
-    parameters = [f"operating point: {analysis.operating_point}"]
-    criterion = request.answer.criterion
-    if criterion is not None:
-        limit = f"{criterion.threshold:g} {criterion.unit.value}"
-        parameters.append(f"threshold: {criterion.concept.meaning} {limit}, positive at or above")
-    parameters.append(f"weights SHA-256: {analysis.weights_sha256}")
+    """TID 4019."""
+    manifest = request.manifest
     return sr.AlgorithmIdentification(
         name=encodable(manifest.name, document),
         version=manifest.version,
-        parameters=[encodable(parameter, document) for parameter in parameters],
+        parameters=[encodable(parameter, document) for parameter in algorithm_parameters(request)],
         family=sr_code(ARTIFICIAL_INTELLIGENCE),
         manufacturer=encodable(manifest.vendor, document),
     )
@@ -134,4 +141,14 @@ def _region(request: ResultRequest, item: LocatedFinding) -> sr.ImageRegion | No
         source_image=sr.SourceImageForRegion(
             referenced_sop_class_uid=str(source.SOPClassUID), referenced_sop_instance_uid=str(source.SOPInstanceUID)
         ),
+    )
+
+
+def _referenced_segment(request: ResultRequest, segment: Segment) -> sr.ReferencedSegment:
+    reference = segmentation_reference(request)
+    return sr.ReferencedSegment(
+        sop_class_uid=reference.ReferencedSOPClassUID,
+        sop_instance_uid=reference.ReferencedSOPInstanceUID,
+        segment_number=segment.number,
+        source_series=sr.SourceSeriesForSegmentation(str(request.sources[0].SeriesInstanceUID)),
     )

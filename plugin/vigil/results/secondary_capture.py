@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage
 
-from vigil.domain.concepts import Code
 from vigil.results import wording
 from vigil.results.card import draw_card
+from vigil.results.derivation import SEGMENTATION, inherit_loss, source_image
 from vigil.results.document import Place, Series, code_item, finished, new_object
 from vigil.results.key_slices import pictured_slice, shown_slices
 from vigil.results.objects import ResultObject
@@ -18,14 +18,10 @@ from vigil.results.patient_study import copy_attributes, encodable
 from vigil.results.picture import edge_letters, window_of
 from vigil.results.request import ResultRequest
 
-SOURCE_IMAGE = Code("121322", "DCM", "Source image for image processing operation")
-SEGMENTATION = Code("113076", "DCM", "Segmentation")
-
 _GEOMETRY = (
     "ImagePositionPatient", "ImageOrientationPatient", "FrameOfReferenceUID", "PositionReferenceIndicator", "PixelSpacing",
     "SliceThickness", "SpacingBetweenSlices", "SliceLocation",
 )  # fmt: skip
-_LOSSY = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
 
 
 def summary(request: ResultRequest) -> ResultObject:
@@ -36,8 +32,8 @@ def summary(request: ResultRequest) -> ResultObject:
     index = pictured_slice(request)
     if index is not None:
         source = request.sources[index]
-        ds.SourceImageSequence = [_source_image(source, in_place=False)]
-        _inherit_loss(source, ds)
+        ds.SourceImageSequence = [source_image(source, in_place=False)]
+        inherit_loss(source, ds)
         ds.DerivationDescription = "Summary of an AI analysis, with a picture of one source image"
     else:
         ds.DerivationDescription = "Summary of an AI analysis"
@@ -59,10 +55,10 @@ def key_slices(request: ResultRequest) -> tuple[ResultObject, ...]:
         copy_attributes(source, ds, _GEOMETRY)
         _, rightwards, _, downwards = edge_letters(source.get("ImageOrientationPatient") or ())
         ds.PatientOrientation = [rightwards, downwards] if rightwards and downwards else None
-        ds.SourceImageSequence = [_source_image(source, in_place=True)]
+        ds.SourceImageSequence = [source_image(source, in_place=True)]
         ds.DerivationDescription = f"Source image, {window.words()}, with the contour of the AI finding"
         ds.DerivationCodeSequence = [code_item(SEGMENTATION)]
-        _inherit_loss(source, ds)
+        inherit_loss(source, ds)
         made.append(finished(request, place, ds))
     return tuple(made)
 
@@ -101,21 +97,6 @@ def _told(request: ResultRequest) -> str:
     if request.answer.kind.analysed:
         return wording.sentence(request)
     return f"{wording.reason_words(request)} {wording.NO_ANSWER}"
-
-
-def _source_image(source: Dataset, *, in_place: bool) -> Dataset:
-    item = Dataset()
-    item.ReferencedSOPClassUID = str(source.SOPClassUID)
-    item.ReferencedSOPInstanceUID = str(source.SOPInstanceUID)
-    item.SpatialLocationsPreserved = "YES" if in_place else "NO"
-    item.PurposeOfReferenceCodeSequence = [code_item(SOURCE_IMAGE)]
-    return item
-
-
-def _inherit_loss(source: Dataset, ds: Dataset) -> None:
-    """What was lost in the source stays lost, and is said again (PS3.3 C.7.6.1.1.5)."""
-    if str(source.get("LossyImageCompression") or "") == "01":
-        copy_attributes(source, ds, _LOSSY)
 
 
 def _instance_numbers(request: ResultRequest, shown: tuple[int, ...]) -> list[int]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from pydicom import Dataset
 from pydicom.uid import Comprehensive3DSRStorage
 
-from vigil.results.document import Place, Series, finished, new_object
+from vigil.results.document import Place, Series, finished, instance_references, new_object, own_codes, series_uid
 from vigil.results.objects import ResultObject
 from vigil.results.patient_study import copy_attributes
 from vigil.results.report_content import report_content
 from vigil.results.request import PredecessorReport, ResultRequest
+from vigil.results.segments import segmentation_reference, segments
 
 PLACE = Place(Series.REPORT, index=0, instance_number=1)
 
@@ -40,26 +39,16 @@ def structured_report(request: ResultRequest) -> ResultObject:
         ds.ReferencedRequestSequence = requests
     if request.predecessor is not None:
         ds.PredecessorDocumentsSequence = [_predecessor(request.predecessor)]
-    evidence = list(request.sources) or [request.reference]
-    ds.CurrentRequestedProcedureEvidenceSequence = [_evidence(evidence)]
-    ds.CodingSchemeIdentificationSequence = [_own_codes()]
+    # All that was analysed, not only what the tree points to
+    evidence = instance_references(request.sources or [request.reference])
+    if segments(request):
+        evidence[series_uid(request, Series.SEGMENTATION)] = [segmentation_reference(request)]
+    ds.CurrentRequestedProcedureEvidenceSequence = [_study_item(request.analysis.study_instance_uid, evidence)]
+    ds.CodingSchemeIdentificationSequence = [own_codes()]
     # The root content item stands in the data set itself
     for element in report_content(request, ds):
         ds[element.tag] = element
     return finished(request, PLACE, ds)
-
-
-def _evidence(instances: Iterable[Dataset]) -> Dataset:
-    """One item of the study with every instance, by series: all that was analysed, not only what the tree points to."""
-    by_series: dict[str, list[Dataset]] = {}
-    study = ""
-    for instance in instances:
-        study = str(instance.StudyInstanceUID)
-        item = Dataset()
-        item.ReferencedSOPClassUID = str(instance.SOPClassUID)
-        item.ReferencedSOPInstanceUID = str(instance.SOPInstanceUID)
-        by_series.setdefault(str(instance.SeriesInstanceUID), []).append(item)
-    return _study_item(study, by_series)
 
 
 def _predecessor(report: PredecessorReport) -> Dataset:
@@ -101,11 +90,3 @@ def _referenced_requests(reference: Dataset) -> list[Dataset]:
                 setattr(item, keyword, [] if keyword.endswith("Sequence") else None)
         items.append(item)
     return items
-
-
-def _own_codes() -> Dataset:
-    item = Dataset()
-    item.CodingSchemeDesignator = "99VIGIL"
-    item.CodingSchemeName = "Vigil for Orthanc"
-    item.CodingSchemeResponsibleOrganization = "Vigil for Orthanc"
-    return item

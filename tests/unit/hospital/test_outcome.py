@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from hospital.outcome import COMPREHENSIVE_3D_SR, HEAD, SECONDARY_CAPTURE, Expectation, Outcome
+from hospital.outcome import COMPREHENSIVE_3D_SR, HEAD, SECONDARY_CAPTURE, SEGMENTATION, Expectation, Outcome
 
 LAST_IMAGE = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
-RESULTS = {"1.1": SECONDARY_CAPTURE, "1.2": SECONDARY_CAPTURE, "1.3": COMPREHENSIVE_3D_SR}
+RESULTS = {"1.1": SECONDARY_CAPTURE, "1.2": SECONDARY_CAPTURE, "1.3": COMPREHENSIVE_3D_SR, "1.4": SEGMENTATION}
 
 
 def analysis(kind: str, alert: bool) -> dict[str, Any]:
@@ -72,8 +72,8 @@ def test_a_row_shows_what_arrived_and_when() -> None:
         "answer": "positive",
         "value": "19.9 mL",
         "threshold": "5.0 mL",
-        "objects": "2 SC + 1 SR",
-        "PACS status": "3 × success",
+        "objects": "2 SC + 1 SEG + 1 SR",
+        "PACS status": "4 × success",
         "HL7 ack": "AA",
         "s to answer": "4.2",
         "s to PACS": "5.5",
@@ -93,7 +93,8 @@ def test_a_study_without_an_answer_has_a_row_and_is_missing() -> None:
         ({"analysis": analysis("negative", alert=True)}, "expected positive"),
         ({"in_orthanc": {"1.3": COMPREHENSIVE_3D_SR}}, "no SC in Orthanc"),
         ({"in_pacs": {"1.1": SECONDARY_CAPTURE, "1.2": SECONDARY_CAPTURE}}, "no SR in the PACS"),
-        ({"in_pacs": {**RESULTS, "1.4": SECONDARY_CAPTURE}}, "1 objects too many in the PACS"),
+        ({"in_orthanc": {"1.1": SECONDARY_CAPTURE, "1.3": COMPREHENSIVE_3D_SR}}, "no SEG in Orthanc"),
+        ({"in_pacs": {**RESULTS, "1.5": SECONDARY_CAPTURE}}, "1 objects too many in the PACS"),
         ({"messages": 0}, "alerts received: 0"),
         ({"messages": 2}, "alerts received: 2"),
         ({"analysis": analysis("positive", alert=False)}, "acknowledged: –"),
@@ -107,7 +108,7 @@ def test_a_status_that_is_no_success_is_a_fault_and_shown() -> None:
     refused = copy.deepcopy(positive())
     assert refused.analysis is not None
     refused.analysis["deliveries"][0]["statuses"]["1.2"] = 0xA700
-    assert refused.pacs_summary() == "2 × success, 1 × 0xA700"
+    assert refused.pacs_summary() == "3 × success, 1 × 0xA700"
     assert any("did not confirm" in fault for fault in refused.missing())
 
 

@@ -34,6 +34,10 @@ class Written:
     def report(self) -> Path:
         return next(path for path in self.results if path.name.startswith(Role.REPORT))
 
+    @property
+    def segmentation(self) -> Path:
+        return next(path for path in self.results if path.name.startswith(Role.SEGMENTATION))
+
 
 Write = Callable[[str, ResultRequest, list[Dataset]], Written]
 

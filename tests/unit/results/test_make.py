@@ -54,6 +54,7 @@ def test_each_kind_has_a_summary_first_and_a_report_last(each_kind: dict[AnswerK
         assert roles[0] is Role.SUMMARY
         assert roles[-1] is Role.REPORT
         assert (Role.KEY_SLICE in roles) == (kind is AnswerKind.POSITIVE)
+        assert roles.count(Role.SEGMENTATION) == (kind is AnswerKind.POSITIVE)
         assert roles.count(Role.KEY_SLICE) <= 12
 
 
@@ -102,14 +103,14 @@ def test_a_triage_only_clearance_lets_out_neither_value_nor_place(small_study: t
     assert [ds.get("PixelData") for ds in read(other)] == [ds.get("PixelData") for ds in objects]
 
 
-def test_without_contour_there_are_no_key_slices(small_study: tuple[list[Dataset], object]) -> None:
+def test_without_contour_there_are_no_key_slices_and_no_segmentation(small_study: tuple[list[Dataset], object]) -> None:
     files, hu = small_study
     outputs = frozenset(PermittedOutput) - {PermittedOutput.CONTOUR}
     roles = [made.role for made in make_results(request(files=files, hu=hu, outputs=outputs))]
     assert roles == [Role.SUMMARY, Role.REPORT]
 
 
-def test_an_empty_mask_makes_no_key_slice(small_study: tuple[list[Dataset], object]) -> None:
+def test_an_empty_mask_makes_no_key_slice_and_no_segmentation(small_study: tuple[list[Dataset], object]) -> None:
     files, hu = small_study
     asked = request(files=files, hu=hu)
     empty = replace(asked, masks={"hyperdense": np.zeros_like(asked.masks["hyperdense"])})

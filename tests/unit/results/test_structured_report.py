@@ -9,13 +9,15 @@ from io import BytesIO
 import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
-from pydicom.uid import Comprehensive3DSRStorage
-from result_cases import request, study
+from pydicom.uid import Comprehensive3DSRStorage, SegmentationStorage
+from result_cases import headers, request, study
 
 from vigil.domain import codes
 from vigil.domain.answer import AnswerKind
 from vigil.domain.concepts import Code
 from vigil.domain.manifest import PermittedOutput
+from vigil.results.make import make_results
+from vigil.results.objects import Role
 from vigil.results.request import PredecessorReport, ResultRequest
 from vigil.results.structured_report import structured_report
 
@@ -34,6 +36,10 @@ def items(ds: Dataset) -> Iterator[Dataset]:
 
 def name(item: Dataset) -> str:
     return str(item.ConceptNameCodeSequence[0].CodeValue) if "ConceptNameCodeSequence" in item else ""
+
+
+def template(group: Dataset) -> str:
+    return str(group.ContentTemplateSequence[0].TemplateIdentifier)
 
 
 def named(ds: Dataset, code: str) -> list[Dataset]:
@@ -110,8 +116,7 @@ def test_the_conclusion_is_one_sentence_under_its_own_name(each_kind: Kinds) -> 
 
 def test_the_region_is_closed_inside_the_image_and_on_the_key_slice(each_kind: Kinds) -> None:
     asked = each_kind[AnswerKind.POSITIVE]
-    (group,) = named(report(asked), "125007")
-    assert group.ContentTemplateSequence[0].TemplateIdentifier == "1410"
+    (group,) = [item for item in named(report(asked), "125007") if template(item) == "1410"]
     (region,) = [item for item in group.ContentSequence if item.ValueType == "SCOORD"]
     points = np.array(region.GraphicData).reshape(-1, 2)
     source = asked.sources[asked.answer.findings[0].key_slices[0]]
@@ -128,14 +133,55 @@ def test_the_region_is_closed_inside_the_image_and_on_the_key_slice(each_kind: K
 
 def test_every_group_is_tracked_and_names_its_algorithm_and_the_rule(each_kind: Kinds) -> None:
     for kind in (AnswerKind.POSITIVE, AnswerKind.NEGATIVE, AnswerKind.INDETERMINATE):
-        (group,) = named(report(each_kind[kind]), "125007")
-        concepts = {name(item) for item in group.ContentSequence}
-        assert {"112039", "112040", "276214006", "121071", "363698007", "111001", "111003", "111000"} <= concepts
-        rule = "\n".join(item.TextValue for item in group.ContentSequence if name(item) == "111002")
-        assert "operating point: default" in rule
-        assert "5 mL, positive at or above" in rule
-        (number,) = [item for item in group.ContentSequence if item.ValueType == "NUM"]
+        groups = named(report(each_kind[kind]), "125007")
+        for group in groups:
+            concepts = {name(item) for item in group.ContentSequence}
+            assert {"112039", "112040", "276214006", "121071", "363698007", "111001", "111003", "111000"} <= concepts
+            rule = "\n".join(item.TextValue for item in group.ContentSequence if name(item) == "111002")
+            assert "operating point: default" in rule
+            assert "5 mL, positive at or above" in rule
+        (number,) = [item for group in groups for item in group.ContentSequence if item.ValueType == "NUM"]
         assert "111001" in [name(item) for item in number.ContentSequence]
+
+
+def test_the_segment_of_a_finding_and_its_outline_share_their_tracking(each_kind: Kinds) -> None:
+    """OHIF 3.12 joins groups by it, and stops at a segment's group that no drawn one joins."""
+    asked = each_kind[AnswerKind.POSITIVE]
+    groups = {template(item): item for item in named(report(asked), "125007")}
+    assert set(groups) == {"1410", "1411"}
+    tracked = [[(item.get("UID"), item.get("TextValue")) for item in group.ContentSequence
+                if name(item) in ("112039", "112040")] for group in groups.values()]
+    assert tracked[0] == tracked[1]
+    (segment,) = [item for item in groups["1411"].ContentSequence if name(item) == "121191"]
+    (referred,) = segment.ReferencedSOPSequence
+    (made,) = [item for item in make_results(asked) if item.role is Role.SEGMENTATION]
+    assert (referred.ReferencedSOPInstanceUID, referred.ReferencedSegmentNumber) == (made.sop_instance_uid, 1)
+    (series,) = [item for item in groups["1411"].ContentSequence if name(item) == "121232"]
+    assert asked.sources[0].SeriesInstanceUID == series.UID
+
+
+def test_what_was_measured_is_told_once(each_kind: Kinds) -> None:
+    ds = report(each_kind[AnswerKind.POSITIVE])
+    assert [template(group) for group in named(ds, "125007") for item in group.ContentSequence
+            if item.ValueType == "NUM"] == ["1411"]
+
+
+def test_an_outline_without_a_segment_keeps_the_measurement(each_kind: Kinds) -> None:
+    asked = each_kind[AnswerKind.POSITIVE]
+    for source in (sources := headers(list(asked.sources))):
+        del source.FrameOfReferenceUID
+    (group,) = named(report(replace(asked, sources=sources)), "125007")
+    assert template(group) == "1410"
+    assert "NUM" in [item.ValueType for item in group.ContentSequence]
+
+
+def test_a_segment_without_an_outline_is_told_in_text(each_kind: Kinds) -> None:
+    """Of an answer that is no positive nothing is drawn into images, but its segment is there to be switched on."""
+    asked, other = each_kind[AnswerKind.POSITIVE], each_kind[AnswerKind.INDETERMINATE]
+    ds = report(replace(other, answer=replace(other.answer, findings=asked.answer.findings)))
+    assert [template(group) for group in named(ds, "125007")] == ["1411"]
+    assert ds.ConceptNameCodeSequence[0].CodeValue == "VG-RESULT"
+    assert all(name(item) for item in items(ds))
 
 
 def test_the_text_stands_alone(each_kind: Kinds) -> None:
@@ -162,9 +208,13 @@ def test_a_refused_study_has_no_measurement_and_refers_to_the_image_that_it_know
 def test_the_evidence_lists_every_analysed_image_and_the_library_few(each_kind: Kinds) -> None:
     asked = each_kind[AnswerKind.POSITIVE]
     ds = report(asked)
-    (series,) = ds.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
+    series, segmentation = ds.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
     listed = [item.ReferencedSOPInstanceUID for item in series.ReferencedSOPSequence]
     assert listed == [source.SOPInstanceUID for source in asked.sources]
+    (made,) = [item for item in make_results(asked) if item.role is Role.SEGMENTATION]
+    assert segmentation.SeriesInstanceUID == made.series_instance_uid
+    (referred,) = segmentation.ReferencedSOPSequence
+    assert (referred.ReferencedSOPClassUID, referred.ReferencedSOPInstanceUID) == (SegmentationStorage, made.sop_instance_uid)
     (library,) = named(ds, "111028")
     images = [item for item in items(library) if item.ValueType == "IMAGE"]
     assert 1 <= len(images) <= 8

@@ -1,0 +1,37 @@
+"""Under which name a finding is followed and which algorithm made it: the same words in the report and the segmentation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vigil.domain.concepts import Code
+from vigil.domain.identity import object_uid
+from vigil.results.request import ResultRequest
+
+ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """Tracking Identifier and Tracking Unique Identifier (PS3.16 TID 1410, PS3.3 C.8.20.4): by them a viewer joins the
+    drawn group, the volumetric group and the segment of one finding."""
+
+    identifier: str
+    uid: str
+
+    @classmethod
+    def of(cls, request: ResultRequest, number: int) -> Tracking:
+        """``number``: that of the finding, 0 for the study as a whole."""
+        name = f"finding {number}" if number else "study"
+        return cls(f"AI {request.manifest.id} {name}", object_uid(request.analysis.analysis_id, "tracking", number))
+
+
+def algorithm_parameters(request: ResultRequest) -> list[str]:
+    """The rule that made the answer, for a person and for a program."""
+    parameters = [f"operating point: {request.analysis.operating_point}"]
+    criterion = request.answer.criterion
+    if criterion is not None:
+        limit = f"{criterion.threshold:g} {criterion.unit.value}"
+        parameters.append(f"threshold: {criterion.concept.meaning} {limit}, positive at or above")
+    parameters.append(f"weights SHA-256: {request.analysis.weights_sha256}")
+    return parameters

@@ -1,0 +1,31 @@
+"""From which image an image was derived, and what was lost on the way."""
+
+from __future__ import annotations
+
+from pydicom import Dataset
+
+from vigil.domain.concepts import Code
+from vigil.results.document import code_item
+from vigil.results.patient_study import copy_attributes
+
+SOURCE_IMAGE = Code("121322", "DCM", "Source image for image processing operation")
+SEGMENTATION = Code("113076", "DCM", "Segmentation")
+
+_LOSSY = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
+
+
+def source_image(source: Dataset, *, in_place: bool) -> Dataset:
+    """An item of Source Image Sequence (PS3.3 C.7.6.16.2.6). ``in_place``: each pixel lies where it lay in the source."""
+    item = Dataset()
+    item.ReferencedSOPClassUID = str(source.SOPClassUID)
+    item.ReferencedSOPInstanceUID = str(source.SOPInstanceUID)
+    item.SpatialLocationsPreserved = "YES" if in_place else "NO"
+    item.PurposeOfReferenceCodeSequence = [code_item(SOURCE_IMAGE)]
+    return item
+
+
+def inherit_loss(source: Dataset, ds: Dataset) -> None:
+    """What was lost in the source stays lost, and is said again (PS3.3 C.7.6.1.1.5)."""
+    ds.LossyImageCompression = "00"
+    if str(source.get("LossyImageCompression") or "") == "01":
+        copy_attributes(source, ds, _LOSSY)
