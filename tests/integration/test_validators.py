@@ -18,6 +18,8 @@ from hospital.hospital import Hospital
 from hospital.patients import head_study
 
 SR = "1.2.840.10008.5.1.4.1.1.88.34"
+SEG = "1.2.840.10008.5.1.4.1.1.66.4"
+KINDS = {SR: "report", SEG: "segmentation"}
 STUDIES = {
     "positive": head_study("valid-positive"),
     "negative": head_study("valid-negative", insert_ml=None),
@@ -45,7 +47,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path
         uids = {str(images[0].StudyInstanceUID): kind for kind, images in STUDIES.items()}
         for path in hospital.pacs.objects():
             found = dcmread(path, specific_tags=["StudyInstanceUID", "SOPClassUID", "SOPInstanceUID"])
-            name = f"{'report' if found.SOPClassUID == SR else 'capture'}-{found.SOPInstanceUID[-12:]}.dcm"
+            name = f"{KINDS.get(found.SOPClassUID, 'capture')}-{found.SOPInstanceUID[-12:]}.dcm"
             (folders[uids[str(found.StudyInstanceUID)]] / name).write_bytes(path.read_bytes())
     yield folders
 
@@ -54,6 +56,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path
 def test_dciodvfy_finds_no_error_in_any_object(folders: dict[str, Path], kind: str) -> None:
     results = [path for path in folders[kind].iterdir() if not path.name.startswith("image")]
     assert len(results) >= 2
+    assert any(path.name.startswith("segmentation") for path in results) == (kind == "positive")
     for path in results:
         assert dciodvfy(path).errors == (), path.name
 

@@ -46,7 +46,7 @@ def test_a_head_with_a_hyperdense_insert_is_positive_shown_and_alerted_once(hosp
     answer = census.analyses[0]["answer"]
     assert answer["kind"] == "positive"
     assert answer["measured"]["value"] == pytest.approx(20, rel=0.2)
-    assert {item["role"] for item in census.analyses[0]["objects"]} >= {"summary", "key-slice", "report"}
+    assert {item["role"] for item in census.analyses[0]["objects"]} >= {"summary", "key-slice", "segmentation", "report"}
     alert = next(item for item in census.analyses[0]["deliveries"] if item["kind"] == "hl7")
     assert alert["acknowledgement"]["code"] == "AA"
     message = hl7.parse(hospital.ris.received()[-1].read_bytes().decode())
