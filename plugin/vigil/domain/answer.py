@@ -1,6 +1,6 @@
-"""What a model says of a study: one of five kinds of answer, with what was measured, and why.
+"""What a model says of a study: one of six kinds of answer, with what was measured, and why.
 
-Silence is never negative (law 3): positive, negative, indeterminate, not analysed and failed are five different
+Silence is never negative (law 3): positive, negative, indeterminate, measured, not analysed and failed are six different
 answers.
 """
 
@@ -18,13 +18,20 @@ class AnswerKind(StrEnum):
     POSITIVE = "positive"
     NEGATIVE = "negative"
     INDETERMINATE = "indeterminate"
+    MEASURED = "measured"
+    """A measurement that decides nothing: neither positive nor negative, and never an alarm."""
     NOT_ANALYSED = "not-analysed"
     FAILED = "failed"
 
     @property
     def analysed(self) -> bool:
         """Whether the model itself answered."""
-        return self in (AnswerKind.POSITIVE, AnswerKind.NEGATIVE, AnswerKind.INDETERMINATE)
+        return self not in (AnswerKind.NOT_ANALYSED, AnswerKind.FAILED)
+
+    @property
+    def shows_place(self) -> bool:
+        """Whether an outline is drawn: a positive's is its claim, a measurement's is what was measured."""
+        return self in (AnswerKind.POSITIVE, AnswerKind.MEASURED)
 
 
 @dataclass(frozen=True)

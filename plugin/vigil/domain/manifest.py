@@ -7,9 +7,10 @@ means and what may leave the house. Unknown keys are errors, so that a misspelt 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from hashlib import sha256
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from vigil.domain.codes import UNITS
 from vigil.domain.concepts import Code
@@ -104,6 +105,9 @@ class SeriesInput(Strict):
     excluded_image_types: tuple[str, ...] = ("LOCALIZER", "SECONDARY")
     excluded_words: tuple[str, ...] = ()
     """Words of a series description that rule a series out, for example "bone"."""
+    required_words: tuple[str, ...] = ()
+    """Words of which one must stand in the series description or the protocol's name, for example "t1"; none needs to
+    where there are none."""
     minimum_slices: int = Field(ge=1)
     minimum_coverage_mm: float = Field(gt=0)
     maximum_slices: int = Field(default=2000, ge=1)
@@ -117,8 +121,9 @@ class SeriesInput(Strict):
 
 
 class Preprocessing(Strict):
-    """From the source volume to the network's input tensor."""
+    """From the source volume to the network's input tensor: the whole volume on a spacing."""
 
+    kind: Literal["spacing"] = "spacing"
     orientation: Literal["LPS"] = "LPS"
     """Direction in which column, row and slice index grow, in patient axes."""
     spacing_mm: tuple[float, float, float]
@@ -129,10 +134,76 @@ class Preprocessing(Strict):
     layout: Literal["NCDHW"] = "NCDHW"
 
 
+class ShapePreprocessing(Strict):
+    """From the source volume to the network's input tensor: a box of the volume on a shape, with values of no unit."""
+
+    kind: Literal["fixed-shape"]
+    orientation: Literal["RAS"]
+    """Direction in which the three axes of the tensor grow: to the right, to the front, to the head."""
+    shape: tuple[int, int, int]
+    interpolation: Literal["nearest-exact"]
+    clamp_quantiles: tuple[float, float]
+    """Values below the first and above the second quantile (of the locator's input) become these."""
+    mean: float
+    deviation: float = Field(gt=0)
+    """Mean and standard deviation that the input is brought to."""
+    layout: Literal["NCDHW"] = "NCDHW"
+
+    @model_validator(mode="after")
+    def _possible(self) -> ShapePreprocessing:
+        low, high = self.clamp_quantiles
+        if not 0 <= low < high <= 1:
+            raise ValueError(f"clamp_quantiles {low} and {high} must rise, from 0 to 1")
+        _sides(self.shape)
+        return self
+
+
+def _sides(shape: tuple[int, int, int]) -> None:
+    if any(not LEAST_SIDE <= side <= LARGEST_SIDE for side in shape):
+        raise ValueError(f"each side of shape must lie from {LEAST_SIDE} to {LARGEST_SIDE}")
+
+
+LEAST_SIDE, LARGEST_SIDE = 16, 512
+
+
+def _kind_of_preprocessing(value: Any) -> str:
+    """"spacing" where the manifest does not say: the kind of version 1's first models."""
+    kind = value.get("kind", "spacing") if isinstance(value, dict) else getattr(value, "kind", "spacing")
+    return str(kind)
+
+
+AnyPreprocessing = Annotated[
+    Annotated[Preprocessing, Tag("spacing")] | Annotated[ShapePreprocessing, Tag("fixed-shape")],
+    Discriminator(_kind_of_preprocessing),
+]
+
+
 class Network(Strict):
     file: str
     input: str
     outputs: tuple[str, ...] = Field(min_length=1)
+
+
+class Locator(Strict):
+    """An earlier network, which finds the box of the volume that the deciding one is given. Its input is prepared as the
+    deciding network's, on a shape of its own."""
+
+    network: Network
+    shape: tuple[int, int, int]
+    output: str
+    channel: int = Field(ge=0)
+    threshold: float
+    least_share: float = Field(ge=0, lt=1)
+    """A plane belongs to the box where more than this share of it is above the threshold."""
+    margin: float = Field(ge=0)
+    """Added on each side, as a share of the box."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Locator:
+        if self.output not in self.network.outputs:
+            raise ValueError(f"output '{self.output}' is none of the locator's network.outputs")
+        _sides(self.shape)
+        return self
 
 
 class HyperdenseVolume(Strict):
@@ -159,7 +230,22 @@ class HyperdenseVolume(Strict):
     """The same at the vertex and at the four sides."""
 
 
-Postprocessing = Annotated[HyperdenseVolume, Field(discriminator="kind")]
+class BrainVolume(Strict):
+    """The brain inside the locator's box, as a region and a volume: :mod:`vigil.inference.brain_volume`."""
+
+    kind: Literal["brain-volume"]
+    output: str
+    channel: int = Field(ge=0)
+    threshold: float
+    region: str
+    plausible_ml: Range
+    """Outside of it nothing is measured: the brain was not outlined, or is not there as a whole."""
+    largest_open_share: float = Field(gt=0, lt=1)
+    """Area of the brain in a border of the images, as a share of its largest section; beyond it they end inside the
+    brain."""
+
+
+Postprocessing = Annotated[HyperdenseVolume | BrainVolume, Field(discriminator="kind")]
 
 
 class OperatingPoint(Strict):
@@ -177,8 +263,8 @@ class OperatingPoint(Strict):
 
 
 class FindingEntry(Strict):
-    """What a positive answer means, in codes and in words. The sentences are format strings over ``value``, ``unit``
-    and ``threshold``."""
+    """What the answer is about, in codes and in words. The sentences are format strings over ``value``, ``unit`` and
+    ``threshold``: either the three of a decision, or the one of a measurement, which decides nothing."""
 
     concept: CodeEntry
     category: CodeEntry
@@ -186,15 +272,22 @@ class FindingEntry(Strict):
     measurement: CodeEntry
     unit: str
     acr_category: Literal[1, 2, 3] | None = None
-    positive: str
-    negative: str
-    indeterminate: str
+    positive: str = ""
+    negative: str = ""
+    indeterminate: str = ""
+    measured: str = ""
 
     @model_validator(mode="after")
     def _can_be_said(self) -> FindingEntry:
         if self.unit not in UNITS:
             raise ValueError(f"unit '{self.unit}' is not known; one of {', '.join(UNITS)}")
-        for sentence in (self.positive, self.negative, self.indeterminate):
+        decision = (self.positive, self.negative, self.indeterminate)
+        if self.measured and (any(decision) or self.acr_category is not None):
+            raise ValueError("a finding that is 'measured' decides nothing: it has no 'positive', 'negative', 'indeterminate' "
+                             "and no 'acr_category'")
+        if not self.measured and not all(decision):
+            raise ValueError("a finding needs the sentences 'positive', 'negative' and 'indeterminate', or 'measured' alone")
+        for sentence in (*decision, self.measured):
             try:
                 sentence.format(value="", unit="", threshold="")
             except (LookupError, ValueError, AttributeError) as error:
@@ -215,22 +308,44 @@ class Manifest(Strict):
     """SHA-256 of every file that the model needs, by its name in the folder."""
     scope: Scope
     inputs: tuple[SeriesInput, ...] = Field(min_length=1, max_length=1)
-    preprocessing: Preprocessing
+    preprocessing: AnyPreprocessing
+    locator: Locator | None = None
     network: Network
     postprocessing: Postprocessing
-    operating_points: dict[str, OperatingPoint] = Field(min_length=1)
+    operating_points: dict[str, OperatingPoint] = Field(default_factory=dict)
     finding: FindingEntry
     limitations: tuple[str, ...] = Field(min_length=1)
     changes: dict[str, str]
 
     @model_validator(mode="after")
     def _whole(self) -> Manifest:
-        if self.network.file not in self.files:
-            raise ValueError(f"network.file '{self.network.file}' has no SHA-256 under 'files'")
-        if "default" not in self.operating_points:
+        for network in self.networks:
+            if network.file not in self.files:
+                raise ValueError(f"network.file '{network.file}' has no SHA-256 under 'files'")
+        if not self.finding.measured and "default" not in self.operating_points:
             raise ValueError("operating_points needs one named 'default'")
+        if self.finding.measured and self.operating_points:
+            raise ValueError("a finding that is 'measured' has no operating points")
+        boxed = isinstance(self.postprocessing, BrainVolume)
+        if boxed != isinstance(self.preprocessing, ShapePreprocessing) or boxed != (self.locator is not None):
+            raise ValueError(
+                "postprocessing 'brain-volume' goes with a 'locator' and preprocessing of kind 'fixed-shape', and no other does"
+            )
+        if boxed != bool(self.finding.measured):
+            raise ValueError("postprocessing 'brain-volume' goes with a finding that is 'measured', and no other does")
+        if isinstance(self.postprocessing, BrainVolume) and self.postprocessing.output not in self.network.outputs:
+            raise ValueError(f"postprocessing.output '{self.postprocessing.output}' is none of network.outputs")
         return self
 
     @property
+    def networks(self) -> tuple[Network, ...]:
+        """In the order in which they run."""
+        return (self.network,) if self.locator is None else (self.locator.network, self.network)
+
+    @property
     def weights_sha256(self) -> str:
-        return self.files[self.network.file]
+        """Of the network's file; of several networks, the SHA-256 of their SHA-256s (hexadecimal) in the order in which
+        they run."""
+        if self.locator is None:
+            return self.files[self.network.file]
+        return sha256("".join(self.files[network.file].lower() for network in self.networks).encode()).hexdigest()

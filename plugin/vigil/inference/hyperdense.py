@@ -60,6 +60,8 @@ def answer(
     Raises: InferenceFailed where an output has not the shape of the grid.
     """
     rule = manifest.postprocessing
+    if not isinstance(rule, HyperdenseVolume):
+        raise InferenceFailed("the manifest is not one of a hyperdense volume model")
     inside, band, raised = (
         _as_mask(outputs, name, grid) for name in (rule.cavity_output, rule.band_output, rule.raised_output)
     )

@@ -47,9 +47,16 @@ def opened(mask: Mask, radius_mm: float, spacing_mm: tuple[float, float, float])
 
 
 def without_holes(mask: Mask) -> Mask:
-    """With every hole closed that does not reach the border of the array."""
+    """With every hole closed from which no way by faces leads to the border of the array."""
     filled: Mask = _array(_itk.BinaryFillhole(_image(mask))) > 0
     return filled
+
+
+def largest_cluster(mask: Mask) -> Mask:
+    """The largest part connected by faces, edges or corners; nothing where there is nothing."""
+    labels = _itk.ConnectedComponent(_image(mask), True)
+    largest: Mask = _array(_itk.RelabelComponent(labels, sortByObjectSize=True)) == 1
+    return largest
 
 
 def _box(mask: Mask, margin_mm: float, spacing_mm: tuple[float, float, float]) -> tuple[slice, slice, slice] | None:

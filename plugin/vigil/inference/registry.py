@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from vigil.domain.answer import Reason
 from vigil.domain.errors import VigilError
-from vigil.domain.manifest import Manifest
+from vigil.domain.manifest import Manifest, Network
 from vigil.inference.errors import ModelFileMissing, ModelHashMismatch, ModelInvalid
 from vigil.inference.manifest_file import FILE, read_manifest
 from vigil.inference.onnx_file import refuse_external_data
@@ -40,14 +40,15 @@ class InstalledModel:
             return Reason(error.category, error.message)
         return None
 
-    def read_network(self) -> bytes:
-        """The network's file, hashed: the bytes returned are the bytes that were checked.
+    def read_network(self, network: Network | None = None) -> bytes:
+        """A network's file (the deciding one's where none is named), hashed: the bytes returned are the bytes that were
+        checked.
 
         Raises: ModelInvalid, ModelFileMissing, ModelHashMismatch.
         """
         if self.manifest is None:
             raise ModelInvalid("the package has no manifest that can be read")
-        name = self.manifest.network.file
+        name = (network or self.manifest.network).file
         content = _read(self.folder, name)
         _insist(name, self.manifest.files[name], hashlib.sha256(content).hexdigest())
         refuse_external_data(content)
@@ -84,8 +85,9 @@ def _installed(folder: Path) -> InstalledModel:
 
 
 def _verify(folder: Path, manifest: Manifest) -> None:
+    networks = {network.file for network in manifest.networks}
     for name, expected in manifest.files.items():
-        if name == manifest.network.file:
+        if name in networks:
             content = _read(folder, name)
             _insist(name, expected, hashlib.sha256(content).hexdigest())
             refuse_external_data(content)

@@ -14,23 +14,27 @@ from numpy.typing import NDArray
 
 from vigil.domain.answer import Answer, Reason
 from vigil.domain.errors import Stopping, VigilError
-from vigil.domain.manifest import Manifest
+from vigil.domain.manifest import BrainVolume, Manifest, Network, ShapePreprocessing
 from vigil.imaging.resample import Grid, resample
 from vigil.imaging.volume import Volume
-from vigil.inference import hyperdense
+from vigil.inference import brain_volume, hyperdense
 from vigil.inference.errors import InferenceFailed, ModelNotLoaded, ModelQuarantined, OutOfMemory
 from vigil.inference.quarantine import CrashMarker
 from vigil.inference.registry import InstalledModel
-from vigil.inference.session import NetworkSession
+from vigil.inference.session import WARM_SHAPE, NetworkSession
 
-WORKING_COPIES = 12
-"""Float32 tensors of the network's size that a run holds at its peak: measured, rounded up (models/*/CARD.md)."""
+WORKING_COPIES = 26
+"""Float32 tensors of the network's size that a run takes at its peak, network, masks and distances together: measured
+(models/*/CARD.md)."""
+
+WARM_SHAPE_OF_SHAPED = (1, 1, 32, 32, 32)
+"""Deeper networks halve their input more often than one of 16 allows."""
 
 
 @dataclass(frozen=True, eq=False)
 class Inference:
     """A model's answer on one volume. ``masks``: by region, [slice, row, column] of the *source*. ``timings_s``: by
-    stage (resample, network, postprocess). ``provider``: "cpu" or "cuda", as the session says."""
+    stage (resample, locator where there is one, network, postprocess). ``provider``: "cpu" or "cuda", as the session says."""
 
     answer: Answer
     masks: dict[str, NDArray[np.bool_]]
@@ -40,8 +44,11 @@ class Inference:
 
 @dataclass(frozen=True, eq=False)
 class _Loaded:
+    """``locator``: the session of the earlier of two networks in series, None where there is one network."""
+
     weights_sha256: str
     session: NetworkSession
+    locator: NetworkSession | None = None
 
 
 class Runtime:
@@ -68,13 +75,14 @@ class Runtime:
         if known is not None and known.weights_sha256 == manifest.weights_sha256:
             return
         self._refuse_quarantined(model.model_id)
-        content = model.read_network()
+        contents = [model.read_network(network) for network in manifest.networks]
         with self._running, self._marker.in_flight(model.model_id):
-            session = NetworkSession(
-                content, manifest.network, provider=self._provider, threads=self._threads,
-                allow_cpu_fallback=self._allow_cpu_fallback,
-            )  # fmt: skip
-        self._loaded[model.model_id] = _Loaded(manifest.weights_sha256, session)
+            sessions = [
+                self._session(content, network, manifest)
+                for content, network in zip(contents, manifest.networks, strict=True)
+            ]
+        locator = sessions[0] if manifest.locator is not None else None
+        self._loaded[model.model_id] = _Loaded(manifest.weights_sha256, sessions[-1], locator)
 
     def run(
         self, model: InstalledModel, volume: Volume, *, operating_point: str, stop: threading.Event
@@ -88,14 +96,14 @@ class Runtime:
         loaded = self._loaded.get(model.model_id)
         if loaded is None or loaded.weights_sha256 != manifest.weights_sha256:
             raise ModelNotLoaded(f"the model '{model.model_id}' is not loaded; enable it in the settings and restart Orthanc")
-        if operating_point not in manifest.operating_points:
+        if operating_point not in manifest.operating_points and not manifest.finding.measured:
             known = ", ".join(sorted(manifest.operating_points))
             raise InferenceFailed(f"the model has no operating point '{operating_point}'; it has {known}")
         self._refuse_quarantined(model.model_id)
         self._refuse_too_large(manifest, volume)
-        with self._turn(stop), self._marker.in_flight(model.model_id):
+        with self._turn(stop), self._marker.in_flight(model.model_id, proves=True):
             try:
-                return _run(loaded.session, manifest, volume, operating_point, stop)
+                return _run(loaded, manifest, volume, operating_point, stop)
             except MemoryError:
                 raise OutOfMemory("not enough memory to analyse this volume") from None
 
@@ -117,6 +125,13 @@ class Runtime:
         with self._running:
             self._loaded.clear()
 
+    def _session(self, content: bytes, network: Network, manifest: Manifest) -> NetworkSession:
+        shaped = isinstance(manifest.preprocessing, ShapePreprocessing)
+        return NetworkSession(
+            content, network, provider=self._provider, threads=self._threads, allow_cpu_fallback=self._allow_cpu_fallback,
+            warm_shape=WARM_SHAPE_OF_SHAPED if shaped else WARM_SHAPE,
+        )  # fmt: skip
+
     @contextmanager
     def _turn(self, stop: threading.Event) -> Iterator[None]:
         while not self._running.acquire(timeout=0.1):
@@ -132,9 +147,12 @@ class Runtime:
             raise ModelQuarantined(reason.text)
 
     def _refuse_too_large(self, manifest: Manifest, volume: Volume) -> None:
-        extent = float(np.prod(volume.spacing_mm)) * volume.voxels.size
-        tensor = 4 * extent / float(np.prod(manifest.preprocessing.spacing_mm))
-        needed = volume.voxels.nbytes + int(WORKING_COPIES * tensor)
+        if isinstance(manifest.preprocessing, ShapePreprocessing):
+            tensor = 4 * float(np.prod(manifest.preprocessing.shape))
+        else:
+            extent = float(np.prod(volume.spacing_mm)) * volume.voxels.size
+            tensor = 4 * extent / float(np.prod(manifest.preprocessing.spacing_mm))
+        needed = volume.voxels.nbytes + volume.voxels.size + int(WORKING_COPIES * tensor)  # a mask is a byte a voxel
         if needed > self._budget_bytes:
             raise OutOfMemory(
                 f"the analysis would need {needed >> 20} MiB, more than the {self._budget_bytes >> 20} MiB of "
@@ -143,8 +161,17 @@ class Runtime:
 
 
 def _run(
-    session: NetworkSession, manifest: Manifest, volume: Volume, operating_point: str, stop: threading.Event
+    loaded: _Loaded, manifest: Manifest, volume: Volume, operating_point: str, stop: threading.Event
 ) -> Inference:
+    session = loaded.session
+    if isinstance(manifest.postprocessing, BrainVolume):
+        _insist_finite("the volume", volume.voxels)
+        if loaded.locator is None:
+            raise ModelNotLoaded("the model's earlier network is not loaded; restart Orthanc")
+        measured = brain_volume.measure_brain(volume, manifest, loaded.locator, session, stop)
+        return Inference(measured.answer, measured.masks, measured.timings_s, session.provider)
+    if isinstance(manifest.preprocessing, ShapePreprocessing):
+        raise InferenceFailed("a model of this kind of preprocessing needs the postprocessing 'brain-volume'")
     begun = time.perf_counter()
     grid = resample(volume, manifest.preprocessing.spacing_mm)
     _insist_finite("the volume", grid.voxels)

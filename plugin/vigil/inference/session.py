@@ -41,7 +41,8 @@ class NetworkSession:
     """
 
     def __init__(
-        self, content: bytes, network: Network, *, provider: str, threads: int, allow_cpu_fallback: bool
+        self, content: bytes, network: Network, *, provider: str, threads: int, allow_cpu_fallback: bool,
+        warm_shape: tuple[int, ...] = WARM_SHAPE,
     ) -> None:
         self._network = network
         wanted = [PROVIDERS[provider], PROVIDERS["cpu"]] if provider != "cpu" else [PROVIDERS["cpu"]]
@@ -72,7 +73,7 @@ class NetworkSession:
         if provider == "cuda" and self.provider != "cuda" and not allow_cpu_fallback:
             raise ModelNotLoaded(_no_gpu("the CUDA provider did not start"))
         self._insist_on_names()
-        self.run(np.zeros(WARM_SHAPE, np.float32), threading.Event())
+        self.run(np.zeros(warm_shape, np.float32), threading.Event())
 
     def describe(self) -> str:
         """For people: what runs the network."""

@@ -60,6 +60,8 @@ class ImageHeader:
     """Whole years between birth date and study date, beside what Patient's Age says."""
     pixel_sha256: str = ""
     """Of the pixels as stored, their representation and their rescale: equal means the same image under other UIDs."""
+    protocol: str = ""
+    """Protocol Name."""
 
 
 def read_header(orthanc_id: str, dicom: bytes, *, content: str | None = None) -> ImageHeader:
@@ -122,6 +124,7 @@ def _header(orthanc_id: str, instance: Instance, content: str) -> ImageHeader:
         identity=identity_parts(attributes),
         age_by_birth_date_years=by_birth_date,
         pixel_sha256=_pixel_sha256(attributes, instance),
+        protocol=protocol,
     )
 
 

@@ -147,11 +147,20 @@ def _not_meant(
     for word in wanted.excluded_words:
         if any(has_word(image.series_description, word) for image in series):
             return Reason(Category.NO_SUITABLE_SERIES, f"the series description says '{word}', which this model excludes")
+    if wanted.required_words and not any(_names(image, wanted.required_words) for image in series):
+        return Reason(
+            Category.NO_SUITABLE_SERIES,
+            f"neither series description nor protocol says {' or '.join(wanted.required_words[:3])}, which this model needs",
+        )
     if not images:
         excluded = {value.upper() for value in wanted.excluded_image_types}
         types = sorted({value.lower() for image in series for value in image.image_type if value in excluded})
         return Reason(Category.NO_SUITABLE_SERIES, f"holds only {' and '.join(types)} images")
     return None
+
+
+def _names(image: ImageHeader, words: Sequence[str]) -> bool:
+    return any(has_word(text, word) for text in (image.series_description, image.protocol) for word in words)
 
 
 def _unusable(images: Sequence[ImageHeader], decodable: frozenset[str]) -> Reason | None:

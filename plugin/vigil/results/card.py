@@ -89,8 +89,8 @@ def _answer(request: ResultRequest, image: Image.Image, draw: ImageDraw.ImageDra
     side = min(PICTURE, bottom - y - 34)
     if _picture(request, image, draw, (LEFT, y), side):
         left, width = LEFT + side + GAP, WIDTH - side - GAP
-    told = wording.score(request)
-    score_height = 190 if told is not None else 0
+    told, plain = wording.score(request), wording.plain_value(request)
+    score_height = 190 if told is not None else 116 if plain is not None else 0
     text = wording.sentence(request)
     room = bottom - y - score_height - 44
     hand = _largest(text, width, room, (28, 26, 24, 22, 20, 18))
@@ -98,6 +98,10 @@ def _answer(request: ResultRequest, image: Image.Image, draw: ImageDraw.ImageDra
     if told is not None:
         below = max(below + 22, y + 150 if width < WIDTH else 0)
         below = _score(image, draw, told, (left, below), width, KIND_COLOURS[request.answer.kind])
+    if plain is not None:
+        below = Hand(20, MUTED).write_block(draw, (left, below + 22), plain[0], width, most_lines=2)
+        Hand(58, TEXT, 1.0).write(draw, (left, below), plain[1])
+        below += 74
     rule = wording.criterion_words(request)
     if told is not None:
         rule = f"Positive at or above it. Operating point '{told.operating_point}'"

@@ -27,7 +27,7 @@ class LocatedFinding:
 def located(request: ResultRequest) -> tuple[LocatedFinding, ...]:
     """Every finding with its key slice: the first of its own that bears its mask, otherwise the slice where the mask is
     largest; None without a mask, without source slices, of
-    an answer that is not positive, or where the clearance permits no location."""
+    an answer that has no place, or where the clearance permits no location."""
     return tuple(
         LocatedFinding(number, finding, _key_slice(request, finding))
         for number, finding in enumerate(request.answer.findings, start=1)
@@ -36,7 +36,8 @@ def located(request: ResultRequest) -> tuple[LocatedFinding, ...]:
 
 def shown_slices(request: ResultRequest) -> tuple[int, ...]:
     """Indices of the slices of the key slice series, ascending: those with a finding and their neighbours; of more than
-    :data:`MOST_SHOWN`, those nearest to the key slices."""
+    :data:`MOST_SHOWN`, those nearest to the key slices. Of a measurement the key slices alone: there is nothing to look for
+    beside them."""
     if not request.shows_contours:
         return ()
     keys: set[int] = set()
@@ -48,6 +49,8 @@ def shown_slices(request: ResultRequest) -> tuple[int, ...]:
         of_finding = set(np.flatnonzero(mask.any(axis=(1, 2))).tolist())
         bearing |= of_finding
         keys |= {item.key_slice, *of_finding.intersection(item.finding.key_slices)}
+    if request.answer.kind is AnswerKind.MEASURED:
+        return tuple(sorted(keys)[:MOST_SHOWN])
     last = len(request.sources) - 1
     wanted = {
         neighbour
@@ -76,7 +79,7 @@ def pictured_slice(request: ResultRequest) -> int | None:
 
 def _key_slice(request: ResultRequest, finding: Finding) -> int | None:
     mask = request.mask_of(finding)
-    located = request.answer.kind is AnswerKind.POSITIVE and request.permits(PermittedOutput.LOCATION)
+    located = request.answer.kind.shows_place and request.permits(PermittedOutput.LOCATION)
     if mask is None or not request.sources or not located:
         return None
     for index in finding.key_slices:

@@ -24,6 +24,7 @@ KIND_COLOURS: dict[AnswerKind, Colour] = {
     AnswerKind.POSITIVE: (255, 176, 0),
     AnswerKind.NEGATIVE: (120, 200, 245),
     AnswerKind.INDETERMINATE: (232, 164, 208),
+    AnswerKind.MEASURED: (120, 214, 182),
     AnswerKind.NOT_ANALYSED: (222, 226, 232),
     AnswerKind.FAILED: (222, 226, 232),
 }
@@ -67,7 +68,7 @@ def panel(
 
 
 def sign(image: Image.Image, left: int, top: int, side: int, kind: AnswerKind) -> None:
-    """The shape of a kind: filled triangle, ring, diamond, struck square, crossed octagon."""
+    """The shape of a kind: filled triangle, ring, diamond, ruler, struck square, crossed octagon."""
     colour = KIND_COLOURS[kind]
     right, bottom = left + side, top + side
     middle_x, middle_y = left + side / 2, top + side / 2
@@ -95,6 +96,12 @@ def sign(image: Image.Image, left: int, top: int, side: int, kind: AnswerKind) -
             hand = Hand(side * 0.5 * SMOOTHING, colour, bold=1.5 * SMOOTHING)
             centre = at(middle_x, middle_y)
             hand.write(draw, (centre[0], centre[1]), "?", anchor="mm")
+        elif kind is AnswerKind.MEASURED:
+            upper, lower = top + side * 0.26, bottom - side * 0.26
+            draw.rounded_rectangle(at(left, upper, right, lower), radius=6 * SMOOTHING, outline=colour, width=line)
+            for place, length in ((0.24, 0.2), (0.42, 0.3), (0.6, 0.2), (0.78, 0.3)):
+                tick = left + side * place
+                draw.line(at(tick, upper, tick, upper + side * length), fill=colour, width=round(line * 0.7))
         elif kind is AnswerKind.NOT_ANALYSED:
             draw.rounded_rectangle(
                 at(left + 2, top + 2, right - 2, bottom - 2), radius=8 * SMOOTHING, outline=colour, width=line

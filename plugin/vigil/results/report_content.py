@@ -33,7 +33,9 @@ FINDING = Code("121071", "DCM", "Finding")
 CONCLUSION = Code("121077", "DCM", "Conclusion")
 COMMENT = Code("121106", "DCM", "Comment")
 MOST_LIBRARY_IMAGES = 8
-STATUS = {AnswerKind.NOT_ANALYSED: codes.NOT_ANALYSED, AnswerKind.FAILED: codes.FAILED}
+STATUS = {
+    AnswerKind.MEASURED: codes.MEASURED, AnswerKind.NOT_ANALYSED: codes.NOT_ANALYSED, AnswerKind.FAILED: codes.FAILED,
+}  # fmt: skip
 
 
 def report_content(request: ResultRequest, document: Dataset) -> ContainerContentItem:
@@ -116,7 +118,7 @@ def _evaluations(request: ResultRequest, document: Dataset) -> ContainerContentI
     """Qualitative Evaluations (TID 1500): the answer for the study, coded, and as a sentence that needs nothing else."""
     kind = request.answer.kind
     container = _container(sr_code(QUALITATIVE_EVALUATIONS))
-    if kind.analysed:
+    if kind in PRESENCE:
         concept, value = request.manifest.finding.concept.code(), PRESENCE[kind]
     else:
         concept, value = codes.ANALYSIS_STATUS, STATUS[kind]

@@ -83,7 +83,8 @@ def _group(
     measurements = []
     if request.permits(PermittedOutput.MEASUREMENT):
         measurements = [_measurement(measurement, algorithm) for measurement in subject.measurements]
-    evaluations = [sr.QualitativeEvaluation(sr_code(subject.concept), sr_code(PRESENCE[request.answer.kind]))]
+    presence = PRESENCE.get(request.answer.kind)
+    evaluations = [] if presence is None else [sr.QualitativeEvaluation(sr_code(subject.concept), sr_code(presence))]
     sites = [sr.FindingSite(anatomic_location=sr_code(subject.site))]
     if isinstance(region, sr.ReferencedSegment):
         return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(

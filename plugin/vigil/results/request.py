@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
-from vigil.domain.answer import Analysis, Answer, AnswerKind, Finding
+from vigil.domain.answer import Analysis, Answer, Finding
 from vigil.domain.manifest import Manifest, PermittedOutput, RegulatoryStatus
 from vigil.results.errors import ReferenceUnusable, RequestContradicts
 
@@ -64,9 +64,9 @@ class ResultRequest:
 
     @property
     def shows_contours(self) -> bool:
-        """Only a positive answer of a model that may say where: a contour is a claim."""
+        """Only an answer that has a place, of a model that may say where: a contour is a claim."""
         return (
-            self.answer.kind is AnswerKind.POSITIVE
+            self.answer.kind.shows_place
             and self.permits(PermittedOutput.LOCATION)
             and self.permits(PermittedOutput.CONTOUR)
         )

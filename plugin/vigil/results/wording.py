@@ -12,12 +12,14 @@ from vigil.results.request import ResultRequest
 NOT_PRIMARY = "AI RESULT - NOT FOR PRIMARY DIAGNOSIS"
 RESEARCH = "RESEARCH: not cleared for clinical use"
 NO_ANSWER = "No answer. Read as if no AI had been run."
+NO_THRESHOLD = "A measurement: it is held against no threshold, and decides nothing."
 NOT_NEGATIVE = "This is NOT a negative result."
 
 KIND_WORDS = {
     AnswerKind.POSITIVE: "POSITIVE",
     AnswerKind.NEGATIVE: "NEGATIVE",
     AnswerKind.INDETERMINATE: "INDETERMINATE",
+    AnswerKind.MEASURED: "MEASURED",
     AnswerKind.NOT_ANALYSED: "NOT ANALYSED",
     AnswerKind.FAILED: "ANALYSIS FAILED",
 }
@@ -44,6 +46,7 @@ def sentence(request: ResultRequest) -> str:
             AnswerKind.POSITIVE: f"{finding}: suspected by the model.",
             AnswerKind.NEGATIVE: f"{finding}: not suspected by the model. This does not exclude it.",
             AnswerKind.INDETERMINATE: f"{finding}: the model gives no clear answer.",
+            AnswerKind.MEASURED: f"{finding}: measured by the model.",
         }[answer.kind]
     return answer.sentence
 
@@ -57,6 +60,14 @@ def score(request: ResultRequest) -> Score | None:
     return Score(
         measured.concept.meaning, measured.value, value_text, criterion.threshold, threshold_text, criterion.operating_point
     )  # fmt: skip
+
+
+def plain_value(request: ResultRequest) -> tuple[str, str] | None:
+    """What was measured and how much of it, where it is held against no threshold and the clearance lets it out."""
+    measured, criterion = request.answer.measured, request.answer.criterion
+    if measured is None or criterion is not None or not request.permits(PermittedOutput.MEASUREMENT):
+        return None
+    return measured.concept.meaning, measured.text()
 
 
 def apart(measured: Measurement, criterion: Criterion) -> tuple[str, str]:
@@ -73,6 +84,8 @@ def apart(measured: Measurement, criterion: Criterion) -> tuple[str, str]:
 def criterion_words(request: ResultRequest) -> str:
     """The rule, for example "Positive at or above 5.0 mL (operating point 'default')"."""
     criterion = request.answer.criterion
+    if request.answer.kind is AnswerKind.MEASURED:
+        return NO_THRESHOLD
     if criterion is None:
         return f"Operating point '{request.analysis.operating_point}'"
     return f"Positive at or above {criterion.text()} (operating point '{criterion.operating_point}')"

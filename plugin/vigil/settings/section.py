@@ -139,7 +139,7 @@ class Hl7Profile(Section):
         default=None, description="null, or an address that begins with http:// or https:// and holds no user or password")
     answer_kinds: Annotated[tuple[AnswerKind, ...], AfterValidator(_each_once)] = Field(
         default=(AnswerKind.POSITIVE,), min_length=1,
-        description='a list, each once, of "positive", "negative", "indeterminate", "not-analysed" and "failed"')
+        description='a list, each once, of "positive", "negative", "indeterminate", "measured", "not-analysed" and "failed"')
     patient_assigning_authority: AssigningAuthority | None = Field(
         default=None, description="null, or an object with NamespaceId, UniversalId and UniversalIdType")
 

@@ -85,6 +85,7 @@ def answer(kind: AnswerKind = AnswerKind.POSITIVE, value: float = 19.9, acr_cate
             "This does not exclude a haemorrhage."
         ),
         AnswerKind.INDETERMINATE: f"Hyperdense intracranial volume {value:.1f} mL lies in the range of no decision.",
+        AnswerKind.MEASURED: f"Hyperdense intracranial volume {value:.1f} mL.",
     }
     findings = (
         (
@@ -96,7 +97,9 @@ def answer(kind: AnswerKind = AnswerKind.POSITIVE, value: float = 19.9, acr_cate
         if kind is AnswerKind.POSITIVE
         else ()
     )
-    criterion = Criterion("default", codes.HYPERDENSE_VOLUME, 5.0, codes.MILLILITRE)
+    criterion = None
+    if kind is not AnswerKind.MEASURED:
+        criterion = Criterion("default", codes.HYPERDENSE_VOLUME, 5.0, codes.MILLILITRE)
     return Answer(kind, sentences[kind], criterion=criterion, measured=measured, findings=findings)
 
 

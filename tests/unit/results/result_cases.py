@@ -18,9 +18,11 @@ from vigil.domain.errors import Category
 from vigil.domain.identity import digest, object_uid
 from vigil.domain.manifest import (
     BodyPart,
+    BrainVolume,
     CodeEntry,
     FindingEntry,
     HyperdenseVolume,
+    Locator,
     Manifest,
     Network,
     OperatingPoint,
@@ -31,6 +33,7 @@ from vigil.domain.manifest import (
     RegulatoryStatus,
     Scope,
     SeriesInput,
+    ShapePreprocessing,
 )
 from vigil.results.request import DeviceIdentity, PredecessorReport, ResultRequest
 
@@ -87,6 +90,30 @@ def manifest(
     )
 
 
+def measuring_manifest(outputs: frozenset[PermittedOutput], status: RegulatoryStatus) -> Manifest:
+    """Of a model that decides nothing."""
+    network = Network(file="model.onnx", input="image", outputs=("probability",))
+    return manifest(outputs, status).model_copy(update={
+        "preprocessing": ShapePreprocessing(
+            kind="fixed-shape", orientation="RAS", shape=(64, 64, 64), interpolation="nearest-exact",
+            clamp_quantiles=(0.005, 0.995), mean=0.449, deviation=0.226,
+        ),
+        "locator": Locator(
+            network=network, shape=(32, 32, 32), output="probability", channel=1, threshold=0.5, least_share=0.02, margin=0.1
+        ),
+        "network": network,
+        "postprocessing": BrainVolume(
+            kind="brain-volume", output="probability", channel=1, threshold=0.5, region="brain", plausible_ml=Range(),
+            largest_open_share=0.02,
+        ),
+        "operating_points": {},
+        "finding": FindingEntry(
+            concept=entry(codes.BRAIN), category=entry(codes.ANATOMICAL_STRUCTURE), site=entry(codes.BRAIN),
+            measurement=entry(codes.BRAIN_VOLUME), unit="mL", measured="Brain volume {value} {unit}.",
+        ),
+    })  # fmt: skip
+
+
 DEVICE = DeviceIdentity(
     installation_name="Test Hospital CT 1", device_uid=object_uid("test installation", "device"), bundle_version="0.1.0",
     runtime="ONNX Runtime 1.26.0 CPU",
@@ -138,12 +165,12 @@ def request(
     made = ResultRequest(
         analysis=_analysis(kind, sources),
         answer=_answer(kind, volume_ml, mask, notes),
-        manifest=manifest(outputs, status),
+        manifest=measuring_manifest(outputs, status) if kind is AnswerKind.MEASURED else manifest(outputs, status),
         reference=headers(files[:1])[0],
         device=DEVICE,
         sources=sources if analysed else [],
         voxels=hu if analysed else None,
-        masks={"hyperdense": mask} if analysed else {},
+        masks={"brain" if kind is AnswerKind.MEASURED else "hyperdense": mask} if analysed else {},
     )
     if predecessor is not None:
         made = replace(made, predecessor=predecessor, analysis=replace(made.analysis, revision=2))
@@ -194,6 +221,14 @@ def _answer(kind: AnswerKind, volume_ml: float, mask: NDArray[np.bool_], notes: 
             ),
         }[kind]
         return Answer(kind=kind, sentence=reason.text, reason=reason, notes=notes)
+    if kind is AnswerKind.MEASURED:
+        brain = Measurement(codes.BRAIN_VOLUME, volume_ml, codes.MILLILITRE)
+        largest = int(mask.sum(axis=(1, 2)).argmax())
+        found = Finding(
+            codes.BRAIN, codes.ANATOMICAL_STRUCTURE, codes.BRAIN, (brain,), region="brain", key_slices=(largest,)
+        )
+        told = f"Brain volume {volume_ml:.1f} mL. A measurement without a normal range: it neither shows nor excludes disease."
+        return Answer(kind, told, measured=brain, findings=(found,), notes=notes)
     value = {AnswerKind.POSITIVE: volume_ml, AnswerKind.NEGATIVE: 0.9, AnswerKind.INDETERMINATE: 4.2}[kind]
     measured = Measurement(codes.HYPERDENSE_VOLUME, value, codes.MILLILITRE)
     sentence = {

@@ -17,7 +17,7 @@ from vigil.results.lettering import Hand, drawable, legible, wrapped
 from vigil.results.marks import BACKGROUND, KIND_COLOURS, MUTED, TEXT, YELLOW
 from vigil.results.picture import CONTOUR_COLOURS, edge_letters
 from vigil.results.request import ResultRequest
-from vigil.results.wording import apart, inputs_words
+from vigil.results.wording import KIND_WORDS, apart, criterion_words, inputs_words, plain_value, score
 
 Kinds = dict[AnswerKind, ResultRequest]
 
@@ -33,17 +33,29 @@ def test_every_colour_of_text_has_a_contrast_of_seven_to_one() -> None:
         assert (luminance(colour) + 0.05) / (luminance(BACKGROUND) + 0.05) >= 7
 
 
-def test_five_kinds_are_five_pictures(each_kind: Kinds) -> None:
+def test_six_kinds_are_six_pictures(each_kind: Kinds) -> None:
     pictures = {draw_card(asked).tobytes() for asked in each_kind.values()}
-    assert len(pictures) == 5
+    assert len(pictures) == len(AnswerKind) == 6
 
 
-def test_only_a_positive_bears_a_contour(each_kind: Kinds) -> None:
-    for kind in (AnswerKind.POSITIVE, AnswerKind.NEGATIVE, AnswerKind.INDETERMINATE):
+def test_only_a_positive_and_a_measurement_bear_a_contour(each_kind: Kinds) -> None:
+    for kind in (AnswerKind.POSITIVE, AnswerKind.NEGATIVE, AnswerKind.INDETERMINATE, AnswerKind.MEASURED):
         asked = each_kind[kind]
         without = replace(asked, masks={})
         changed = (draw_card(asked) != draw_card(without)).any()
-        assert changed == (kind is AnswerKind.POSITIVE)
+        assert changed == (kind in (AnswerKind.POSITIVE, AnswerKind.MEASURED))
+
+
+def test_a_measurement_says_what_it_is_and_speaks_of_no_threshold(each_kind: Kinds) -> None:
+    asked = each_kind[AnswerKind.MEASURED]
+    assert KIND_WORDS[AnswerKind.MEASURED] == "MEASURED"
+    label, value = plain_value(asked) or ("", "")
+    assert label == "Brain volume"
+    assert value.endswith(" mL")
+    assert score(asked) is None
+    assert "no threshold" in criterion_words(asked)
+    assert plain_value(replace(asked, manifest=each_kind[AnswerKind.POSITIVE].manifest)) is not None
+    assert plain_value(each_kind[AnswerKind.POSITIVE]) is None
 
 
 def margins(card: np.ndarray) -> np.ndarray:

@@ -69,10 +69,10 @@ def test_every_report_is_complete_unverified_and_preliminary(each_kind: Kinds) -
     [
         (AnswerKind.POSITIVE, codes.PRESENT), (AnswerKind.NEGATIVE, codes.ABSENT),
         (AnswerKind.INDETERMINATE, codes.INDETERMINATE), (AnswerKind.NOT_ANALYSED, codes.NOT_ANALYSED),
-        (AnswerKind.FAILED, codes.FAILED),
+        (AnswerKind.FAILED, codes.FAILED), (AnswerKind.MEASURED, codes.MEASURED),
     ],
 )  # fmt: skip
-def test_five_kinds_of_answer_are_five_codes(each_kind: Kinds, kind: AnswerKind, code: Code) -> None:
+def test_six_kinds_of_answer_are_six_codes(each_kind: Kinds, kind: AnswerKind, code: Code) -> None:
     (container,) = named(report(each_kind[kind]), "C0034375")
     coded = [item for item in container.ContentSequence if item.ValueType == "CODE"]
     assert [item.ConceptCodeSequence[0].CodeValue for item in coded] == [code.value]
@@ -82,7 +82,7 @@ def test_only_a_report_with_a_drawn_region_bears_the_title_that_viewers_draw(eac
     for kind, asked in each_kind.items():
         ds = report(asked)
         drawn = [item for item in items(ds) if item.ValueType == "SCOORD"]
-        assert bool(drawn) == (kind is AnswerKind.POSITIVE)
+        assert bool(drawn) == (kind in (AnswerKind.POSITIVE, AnswerKind.MEASURED))
         assert (ds.ConceptNameCodeSequence[0].CodeValue == "126000") == bool(drawn)
 
 

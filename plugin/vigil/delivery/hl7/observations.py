@@ -20,6 +20,7 @@ _ANSWERS = {
     AnswerKind.POSITIVE: codes.PRESENT,
     AnswerKind.NEGATIVE: codes.ABSENT,
     AnswerKind.INDETERMINATE: codes.INDETERMINATE,
+    AnswerKind.MEASURED: codes.MEASURED,
     AnswerKind.NOT_ANALYSED: codes.NOT_ANALYSED,
     AnswerKind.FAILED: codes.FAILED,
 }
@@ -64,13 +65,13 @@ class _Writer:
         self._add(kind.value, STUDY, value, status="O")
 
     def answer(self) -> None:
-        """One of the five answers, coded. A disease's code appears only where the model claims just that disease."""
+        """One of the six answers, coded. A disease's code appears only where the model claims just that disease."""
         kind, value_type = self._alert.answer.kind, self._profile.coded
         concept = self._alert.manifest.finding.concept.code()
         disease = not concept.scheme.startswith("99")
         said: Code | None = None
         if not self._alert.retracts:
-            if not kind.analysed:
+            if not kind.analysed or kind is AnswerKind.MEASURED:
                 said, value = codes.ANALYSIS_STATUS, _ANSWERS[kind]
             elif disease and kind is AnswerKind.POSITIVE:
                 said, value = DIAGNOSTIC_FINDING, concept

@@ -18,6 +18,7 @@ _HEADS = {
     AnswerKind.POSITIVE: "AI ALERT, unread: ",
     AnswerKind.NEGATIVE: "AI result, unread: ",
     AnswerKind.INDETERMINATE: "AI INDETERMINATE, unread: ",
+    AnswerKind.MEASURED: "AI measurement, unread: ",
     AnswerKind.NOT_ANALYSED: "NOT ANALYSED by AI: ",
     AnswerKind.FAILED: "AI ANALYSIS FAILED: ",
 }
@@ -25,6 +26,7 @@ _WITHOUT_NUMBERS = {
     AnswerKind.POSITIVE: "{what} suspected.",
     AnswerKind.NEGATIVE: "{what} not detected. This does not exclude it.",
     AnswerKind.INDETERMINATE: "{what}: the model could not decide. This does not exclude it.",
+    AnswerKind.MEASURED: "{what} measured.",
 }
 _ACTIONS = {
     1: "Please look at the images now: ACR category 1 (to be communicated within minutes).",

@@ -528,3 +528,13 @@ def test_any_name_and_description_are_read_back(family: str, given_name: str, de
         assert parts[6] == "U"
     shown = " ".join(texts(message))
     assert "".join(one_line(description).split()) in "".join(readable(shown).split())
+
+
+def test_a_measurement_is_coded_as_one_and_is_neither_present_nor_abnormal() -> None:
+    message = build_oru(alert(answer=answer(AnswerKind.MEASURED, 12.5)), PROFILE).decode()
+    assert "VG-MEAS^Measured^99VIGIL" in message
+    assert "AI measurement, unread: " in message
+    coded = [line.split("|") for line in message.split("\r") if line.startswith("OBX") and "VG-MEAS" in line]
+    assert [line[8] for line in coded] == [""]
+    assert "52101004" not in message
+    assert "|12.5|" in message
