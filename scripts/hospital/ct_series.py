@@ -50,6 +50,22 @@ class Acquisition:
 def ct_series(hu: NDArray[np.number], acquisition: Acquisition, patient: Patient = Patient()) -> Iterator[Dataset]:
     """One data set a slice, in the order of the array: ``hu`` is [slice, row, column], stored with intercept -1024."""
     stored = np.clip(np.rint(hu + 1024.0), 0, 4095).astype("<u2")
+    for ds in plain_slices(stored, acquisition, patient):
+        ds.ImageType = list(acquisition.image_type)
+        ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = CTImageStorage
+        ds.Modality = "CT"
+        ds.StationName = "CT1"
+        ds.KVP = "120"
+        ds.ProtocolName = "Head routine"
+        ds.ConvolutionKernel = "H30s"
+        ds.WindowCenter, ds.WindowWidth = "40", "80"
+        ds.RescaleIntercept, ds.RescaleSlope, ds.RescaleType = "-1024", "1", "HU"
+        yield ds
+
+
+def plain_slices(stored: NDArray[np.uint16], acquisition: Acquisition, patient: Patient) -> Iterator[Dataset]:
+    """What the images of any scanner have: ``stored`` is [slice, row, column], 12 bits. Modality and SOP class are the
+    caller's."""
     slices, rows, columns = stored.shape
     spacing = acquisition.spacing_mm
     row, column = np.array(acquisition.orientation[:3]), np.array(acquisition.orientation[3:])
@@ -60,19 +76,15 @@ def ct_series(hu: NDArray[np.number], acquisition: Acquisition, patient: Patient
         position = np.array(acquisition.origin_mm) + normal * spacing[0] * index
         ds = Dataset()
         ds.SpecificCharacterSet = patient.character_set
-        ds.ImageType = list(acquisition.image_type)
-        ds.SOPClassUID = CTImageStorage
         ds.SOPInstanceUID = generate_uid(entropy_srcs=[acquisition.seed, "instance", str(index)])
         ds.StudyDate = ds.SeriesDate = ds.AcquisitionDate = ds.ContentDate = date
         ds.StudyTime = ds.SeriesTime = ds.AcquisitionTime = ds.ContentTime = time
         ds.TimezoneOffsetFromUTC = "+0000"
         ds.AccessionNumber = acquisition.accession
-        ds.Modality = "CT"
         ds.Manufacturer = "Vigil test scanner"
         ds.ManufacturerModelName = "Phantom"
         ds.InstitutionName = "Test Hospital"
         ds.ReferringPhysicianName = "Referrer^Rita"
-        ds.StationName = "CT1"
         ds.StudyDescription = acquisition.study_description
         ds.SeriesDescription = acquisition.series_description
         ds.PatientName = patient.name
@@ -83,10 +95,7 @@ def ct_series(hu: NDArray[np.number], acquisition: Acquisition, patient: Patient
         ds.PatientAge = patient.age
         ds.BodyPartExamined = acquisition.body_part
         ds.SliceThickness = _decimal(spacing[0])
-        ds.KVP = "120"
         ds.SoftwareVersions = "1"
-        ds.ProtocolName = "Head routine"
-        ds.ConvolutionKernel = "H30s"
         ds.PatientPosition = "HFS"
         ds.StudyInstanceUID = generate_uid(entropy_srcs=[study_seed, "study"])
         ds.SeriesInstanceUID = generate_uid(entropy_srcs=[acquisition.seed, "series"])
@@ -107,12 +116,9 @@ def ct_series(hu: NDArray[np.number], acquisition: Acquisition, patient: Patient
         ds.PixelSpacing = [_decimal(spacing[1]), _decimal(spacing[2])]
         ds.BitsAllocated, ds.BitsStored, ds.HighBit = 16, 12, 11
         ds.PixelRepresentation = 0
-        ds.WindowCenter, ds.WindowWidth = "40", "80"
-        ds.RescaleIntercept, ds.RescaleSlope, ds.RescaleType = "-1024", "1", "HU"
         ds.PixelData = stored[index].tobytes()
         ds.file_meta = FileMetaDataset()
         ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID
         ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
         yield ds
 
