@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from vigil.pipeline.house import House
 
 SiteCallback = Callable[[Any, Any, str], None]
+MakeHouse = Callable[[Any, dict[str, Any], EventQueue, threading.Event], "House | None"]
+"""Gets the ``orthanc`` module, the whole configuration, the events and what is set when Orthanc stops. Returns the house, not yet
+started, or None where the settings switch Vigil off. Raises :class:`vigil.domain.errors.VigilError`."""
 RETRY_START_S = 10.0
 STOP_WITHIN_S = 8.0
 """Orthanc itself, and a service manager behind it, want the rest."""
@@ -26,9 +30,13 @@ STOP_WITHIN_S = 8.0
 class Vigil:
     """One Vigil in one Orthanc process."""
 
-    def __init__(self, sdk: Any, site_on_change: SiteCallback | None) -> None:
+    def __init__(self, sdk: Any, site_on_change: SiteCallback | None, *, make_house: MakeHouse,
+                 retry_start_s: float = RETRY_START_S, stop_within_s: float = STOP_WITHIN_S) -> None:
         self._sdk = sdk
         self._site_on_change = site_on_change
+        self._make_house = make_house
+        self._retry_start_s = retry_start_s
+        self._stop_within_s = stop_within_s
         self._events = EventQueue()
         self._stop = threading.Event()
         self._house: House | None = None
@@ -37,12 +45,11 @@ class Vigil:
 
     def register(self) -> None:
         routes = Routes(self._sdk, self._report)
-        routes.add("/vigil/health/live", lambda _: Reply.json({"live": True}))
+        routes.add_fixed("/vigil/health/live", Reply.json({"live": True}))
         routes.add("/vigil/health/ready", self._ready)
         routes.add("/vigil/metrics", self._metrics)
         routes.add("/vigil/analyses", self._analyses)
         routes.add("/vigil/studies/([0-9a-f-]+)", self._study)
-        self._routes = routes
         self._sdk.RegisterOnChangeCallback(self._on_change)
 
     # Orthanc's threads: nothing here waits, but at the stop
@@ -70,13 +77,13 @@ class Vigil:
 
     def _shut(self) -> None:
         """A thread that still calls Orthanc while it stops aborts it, so all of ours are ended first."""
+        deadline = time.monotonic() + self._stop_within_s
         self._stop.set()
         self._events.wake()
         if self._starter is not None:
-            self._starter.join(STOP_WITHIN_S / 2)
+            self._starter.join(self._stop_within_s)
         if self._house is not None:
-            self._house.stop(STOP_WITHIN_S)
-        self._routes.close()
+            self._house.stop(max(1.0, deadline - time.monotonic()))
 
     # our own threads
 
@@ -91,24 +98,19 @@ class Vigil:
                 self._not_ready(f"Vigil could not start ({type(error).__name__}); see its log")
                 self._report(error)
                 permanent = False
-            if permanent or self._stop.wait(RETRY_START_S):
+            if permanent or self._stop.wait(self._retry_start_s):
                 return
 
     def _try_start(self) -> bool:
         """Returns whether there is nothing more to try: it runs, or only a person can mend it."""
         from vigil.domain.errors import VigilError
-        from vigil.host.rest_gateway import RestGateway
-        from vigil.host.sdk_transport import SdkTransport
-        from vigil.pipeline.house import House
-        from vigil.settings import load
         from vigil.settings.errors import SettingsInvalid
 
         try:
-            settings = load(json.loads(self._sdk.GetConfiguration()))
-            if not settings.enabled:
+            house = self._make_house(self._sdk, json.loads(self._sdk.GetConfiguration()), self._events, self._stop)
+            if house is None:
                 self._not_ready("Vigil is switched off: \"Enabled\" is false in its settings")
                 return True
-            house = House(settings, RestGateway(SdkTransport(self._sdk, self._stop)), self._events, self._stop)
             house.start()
         except SettingsInvalid as error:
             self._not_ready(error.message)
@@ -117,7 +119,7 @@ class Vigil:
             self._not_ready(error.message)
             return False
         if self._stop.is_set():
-            house.stop(STOP_WITHIN_S)
+            house.stop(self._stop_within_s / 2)  # nobody waits longer for a start that came too late
             return True
         self._house, self._missing = house, []
         self._sdk.LogWarning("Vigil watches")
@@ -163,7 +165,17 @@ class Vigil:
         return Reply.json(self._house.account.study(groups[0]))
 
 
+def _make_house(sdk: Any, configuration: dict[str, Any], events: EventQueue, stop: threading.Event) -> House | None:
+    from vigil.host.rest_gateway import RestGateway
+    from vigil.host.sdk_transport import SdkTransport
+    from vigil.pipeline.house import House
+    from vigil.settings import load
+
+    settings = load(configuration)
+    return House(settings, RestGateway(SdkTransport(sdk, stop)), events, stop) if settings.enabled else None
+
+
 def install(sdk: Any, site_on_change: SiteCallback | None = None) -> None:
     """Registers Vigil with Orthanc. ``sdk``: the ``orthanc`` module. Orthanc knows one OnChange callback: a site that has its own
     hands it over as ``site_on_change``, and both run."""
-    Vigil(sdk, site_on_change).register()
+    Vigil(sdk, site_on_change, make_house=_make_house).register()

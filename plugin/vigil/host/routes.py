@@ -1,16 +1,21 @@
-"""Addresses under /vigil/. Orthanc calls them on a stack of 100 KB (all versions), so each is answered by a thread of ours."""
+"""Addresses under /vigil/. Orthanc calls them on a stack of 100 KB (all versions), so each is answered by a thread of ours.
+
+A thread for each request, and not a pool: Python waits for a pool's threads before it ends, so a handler that waits for a locked
+ledger would hold up Orthanc's stop.
+"""
 
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as Late
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import Any
 
 ANSWER_WITHIN_S = 10.0
-OK, NOT_FOUND, NOT_ALLOWED, UNAVAILABLE = 200, 404, 405, 503
+MOST_AT_ONCE = 8
+OK, UNAVAILABLE = 200, 503
 
 
 @dataclass(frozen=True)
@@ -29,33 +34,56 @@ Handler = Callable[[tuple[str, ...]], Reply]
 
 
 class Routes:
-    """Registers handlers with Orthanc and answers in threads of its own."""
+    """Registers handlers with Orthanc and answers in threads of its own, up to ``most_at_once`` of them."""
 
-    def __init__(self, sdk: Any, on_error: Callable[[BaseException], None]) -> None:
+    def __init__(self, sdk: Any, on_error: Callable[[BaseException], None], *, answer_within_s: float = ANSWER_WITHIN_S,
+                 most_at_once: int = MOST_AT_ONCE) -> None:
         self._sdk = sdk
         self._on_error = on_error
-        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="vigil-rest")
+        self._answer_within_s = answer_within_s
+        self._free = threading.Semaphore(most_at_once)
 
     def add(self, pattern: str, handler: Handler) -> None:
+        self._register(pattern, lambda groups: self._reply(handler, groups))
+
+    def add_fixed(self, pattern: str, reply: Reply) -> None:
+        """Always the same answer, also while every thread is taken."""
+        self._register(pattern, lambda _: reply)
+
+    def _register(self, pattern: str, reply: Handler) -> None:
         def answer(output: Any, uri: str, **request: Any) -> None:
             if request.get("method") != "GET":
                 output.SendMethodNotAllowed("GET")
                 return
-            self._send(output, self._reply(handler, tuple(request.get("groups", ()))))
+            self._send(output, reply(tuple(request.get("groups", ()))))
 
         self._sdk.RegisterRestCallback(pattern, answer)
 
-    def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
     def _reply(self, handler: Handler, groups: tuple[str, ...]) -> Reply:
+        if not self._free.acquire(blocking=False):
+            return Reply.json({"error": "too many requests at once; try again"}, UNAVAILABLE)
+        answered: SimpleQueue[Reply] = SimpleQueue()
+        thread = threading.Thread(target=self._work, args=(handler, groups, answered), name="vigil-rest", daemon=True)
         try:
-            return self._threads.submit(handler, groups).result(timeout=ANSWER_WITHIN_S)
-        except Late:
-            return Reply.json({"error": f"no answer within {ANSWER_WITHIN_S:.0f} s; try again"}, UNAVAILABLE)
+            thread.start()
+        except RuntimeError as error:  # no more threads, or Python is ending
+            self._free.release()
+            self._on_error(error)
+            return Reply.json({"error": "Vigil has no thread to answer; try again"}, UNAVAILABLE)
+        try:
+            return answered.get(timeout=self._answer_within_s)
+        except Empty:
+            return Reply.json({"error": f"no answer within {self._answer_within_s:g} s; try again"}, UNAVAILABLE)
+
+    def _work(self, handler: Handler, groups: tuple[str, ...], answered: SimpleQueue[Reply]) -> None:
+        try:
+            reply = handler(groups)
         except Exception as error:  # noqa: BLE001 - the edge to Orthanc: no exception of ours may reach it (law 1)
             self._on_error(error)
-            return Reply.json({"error": "Vigil could not answer; see its log"}, UNAVAILABLE)
+            reply = Reply.json({"error": "Vigil could not answer; see its log"}, UNAVAILABLE)
+        finally:
+            self._free.release()
+        answered.put(reply)
 
     def _send(self, output: Any, reply: Reply) -> None:
         if reply.status == OK:
@@ -66,5 +94,3 @@ class Routes:
             output.SendHttpStatus(reply.status, text, len(reply.body))
         except TypeError:
             output.SendHttpStatus(reply.status, text)  # a later plugin counts for itself
-
-
