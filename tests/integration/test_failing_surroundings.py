@@ -5,6 +5,7 @@ Never a negative, never lost, and one dead destination holds up no other.
 
 from __future__ import annotations
 
+import datetime as dt
 import subprocess
 import sys
 import time
@@ -190,6 +191,19 @@ def test_a_ledger_that_another_program_holds_locked_while_a_study_comes_loses_no
 
     settle(hospital, images).exactly_once()
     assert hospital.orthanc.get("/vigil/health/ready")["ready"]
+
+
+def test_a_study_older_than_the_limit_is_said_to_be_too_old_and_sets_nothing_off(hospital: Hospital) -> None:
+    images = head_study("too-old", started=dt.datetime.now(dt.UTC) - dt.timedelta(hours=30))
+    uid = send(hospital, images)
+    study = hospital.orthanc.post("/tools/lookup", uid.encode())[0]["ID"]
+    decision = wait_until("a decision", lambda: hospital.orthanc.get(f"/vigil/studies/{study}")["decisions"])[-1]
+
+    assert decision["verdict"] == "too-old"
+    is_readable(decision["reason"], "study-too-old", "24 hours", "MaxStudyAgeHours")
+    assert analyses(hospital.orthanc, uid) == []
+    assert not messages(hospital, uid)
+    assert len(hospital.orthanc.instances(study)) == len(images)
 
 
 def test_a_pacs_that_refuses_all_or_some_or_is_dead_is_said_so_and_the_live_one_has_everything_at_once(tmp_path: Path) -> None:
