@@ -54,13 +54,14 @@ def main() -> int:
 
 
 def run(options: argparse.Namespace, run_folder: Path, relays: tuple[Relay, Relay] | None) -> None:
-    from hospital.hospital import Hospital
+    from hospital.hospital import BRAIN_MODEL, LIVE, MODEL, Hospital
     from hospital.keeping import keep
     from hospital.watching import heads, outcomes, send
 
     say("Starting Orthanc with Vigil, a PACS and a RIS, in a network of their own ...")
-    with Hospital(run_folder, pacs_to_look_into=True) as hospital:
-        say("Ready. Reading the CT head ...")
+    models = {MODEL: LIVE, BRAIN_MODEL: {"Stage": "live"}}
+    with Hospital(run_folder, pacs_to_look_into=True, vigil={"Models": models}) as hospital:
+        say("Ready. Reading the heads ...")
         sendings: list[Sending] = []
         for head in heads():
             say(f"Sending: {head.label} ({len(head.images)} images by C-STORE) ...")

@@ -14,6 +14,7 @@ from hospital.pacs import Pacs
 from hospital.ris import Ris
 
 MODEL = "hyperdense-volume-ct-head"
+BRAIN_MODEL = "brain-volume-t1-mr"
 LIVE = {
     "Stage": "live",
     "AlertOverride": {"By": "Test hospital", "Reason": "Demonstration on test patients", "Date": "2026-11-23"},

@@ -17,9 +17,10 @@ NONE = "–"
 
 @dataclass(frozen=True)
 class Expectation:
-    """What the demo expects of a study."""
+    """What the demo expects of a study: a positive and its alert, or none of either; or a measurement, which alerts nobody."""
 
     positive: bool
+    measured: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,15 @@ class Outcome:
         faults = []
         if self.expectation.positive and self.answer != "positive":
             faults.append(f"the answer is {self.answer}, expected positive")
-        if not self.expectation.positive and self.answer not in ("negative", "indeterminate"):
+        if self.expectation.measured and self.answer != "measured":
+            faults.append(f"the answer is {self.answer}, expected measured")
+        decided = self.expectation.positive or self.expectation.measured
+        if not decided and self.answer not in ("negative", "indeterminate"):
             faults.append(f"the answer is {self.answer}, expected negative")
         made = {item["sop_instance_uid"] for item in self.analysis["objects"]}
         for place, held in (("Orthanc", self.in_orthanc), ("the PACS", self.in_pacs)):
             kinds = {SHORT.get(held[uid]) for uid in made & held.keys()}
-            wanted = ("SC", "SEG", "SR") if self.expectation.positive else ("SC", "SR")
+            wanted = ("SC", "SEG", "SR") if decided else ("SC", "SR")
             faults += [f"no {kind} in {place}" for kind in wanted if kind not in kinds]
             if lacking := len(made - held.keys()):
                 faults.append(f"{lacking} objects lack in {place}")

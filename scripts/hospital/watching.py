@@ -15,6 +15,7 @@ from hospital import modality
 from hospital.ct_head import ct_head, with_insert
 from hospital.ct_series import Acquisition, Patient, ct_series
 from hospital.hospital import Hospital
+from hospital.mr_head import mr_head, mr_series
 from hospital.orthanc import Orthanc, OrthancRefused
 from hospital.outcome import Expectation, Outcome
 
@@ -42,9 +43,9 @@ class NotAccepted(Exception):
     """Orthanc did not take every image."""
 
 
-def heads() -> tuple[Head, Head]:
-    """The real CT head with a hyperdense insert of known volume, and the same head as it came from the scanner. Two
-    patients who are plainly tests."""
+def heads() -> tuple[Head, Head, Head]:
+    """The real CT head with a hyperdense insert of known volume, the same head as it came from the scanner, and a real T1 MR
+    head. Three patients who are plainly tests."""
     plain, spacing_mm = ct_head()
     changed, insert_ml = with_insert(plain, spacing_mm)
 
@@ -56,7 +57,15 @@ def heads() -> tuple[Head, Head]:
     return (
         Head(f"Head with a {insert_ml:.1f} mL insert", images(changed, 1), Expectation(positive=True)),
         Head("The same head without it", images(plain, 2), Expectation(positive=False)),
+        t1_head(),
     )
+
+
+def t1_head() -> Head:
+    """The real T1 MR head, of which the brain's volume is measured."""
+    patient = Patient(name="Vigil^Demo3", patient_id="VIGIL-DEMO-3")
+    images = tuple(mr_series(mr_head(), "demo 3", patient, accession="DEMO-3", declare_images=True))
+    return Head("T1 MR of a healthy head", images, Expectation(positive=False, measured=True))
 
 
 def send(head: Head, hospital: Hospital) -> Sending:

@@ -132,3 +132,17 @@ def test_an_alert_about_the_head_without_the_insert_is_a_fault() -> None:
     assert any(
         "alert was sent" in fault for fault in replace(negative(), analysis=analysis("negative", alert=True)).missing()
     )
+
+
+def measured() -> Outcome:
+    return Outcome(
+        "head", Expectation(positive=False, measured=True), LAST_IMAGE, analysis("measured", alert=False), RESULTS, RESULTS, 0
+    )
+
+
+def test_a_measurement_is_expected_with_its_segmentation_and_without_an_alert() -> None:
+    assert measured().missing() == []
+    assert replace(measured(), analysis=analysis("negative", alert=False)).missing()
+    assert replace(measured(), analysis=analysis("measured", alert=True)).missing()
+    without = {uid: kind for uid, kind in RESULTS.items() if kind != SEGMENTATION}
+    assert any("SEG" in fault for fault in replace(measured(), in_pacs=without).missing())
