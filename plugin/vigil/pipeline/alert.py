@@ -19,7 +19,7 @@ from vigil.domain.identity import filler_order_number, message_control_id
 from vigil.inference.registry import InstalledModel
 from vigil.intake.header import read_dataset
 from vigil.pipeline.deliver import Refused, Suppressed
-from vigil.pipeline.permission import Permission
+from vigil.pipeline.permission import ModelMissing, Permission
 from vigil.records.entries import DeliveryRecord
 from vigil.records.ledger import Ledger
 from vigil.results.objects import Role
@@ -127,7 +127,7 @@ class ToRis:
     ) -> ComposedMessage:
         model = self._models.get(analysis.model_id)
         if model is None or model.manifest is None:
-            raise Suppressed("the model is no longer installed", category=Category.MODEL_FILE_MISSING)
+            raise ModelMissing(f"the model '{analysis.model_id}' is not installed; install it again, and the alert goes out")
         reference = self._gateway.dicom(analysis.reference_instance)
         if reference is None:
             raise Suppressed("the study was deleted before it could be alerted", category=Category.STUDY_DELETED)

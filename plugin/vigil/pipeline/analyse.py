@@ -153,6 +153,7 @@ class Analyst:
             stack = build_stack(headers, model.manifest.inputs[0].spacing_tolerance)
             volume = load_volume(stack, files.get, stop=self._stop)
             sources = tuple(read_dataset(files[header.orthanc_id] or b"") for header in stack.headers)
+            files.clear()  # as large as the volume itself, and not needed any more
         with self._metrics.stage("infer"):
             inference = self._runtime.run(model, volume, operating_point=analysis.operating_point, stop=self._stop)
         for name, seconds in inference.timings_s.items():

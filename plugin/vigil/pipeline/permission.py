@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from datetime import datetime, timedelta
 
-from vigil.delivery.policy import Case, Decision, Policy, Stage, Urgency
+from vigil.delivery.policy import Case, Decision, Policy, Stage
 from vigil.domain.answer import Analysis, Answer, AnswerKind
-from vigil.domain.errors import Category
+from vigil.domain.errors import Category, VigilError
 from vigil.inference.registry import InstalledModel
 from vigil.settings import Settings
 
-NOT_INSTALLED = Decision(False, "the model is not installed or is switched off", Category.POLICY)
+SWITCHED_OFF = Decision(False, "the model was switched off", Category.POLICY)
+
+
+class ModelMissing(VigilError):
+    """The settings still want the model, and it is not there (a broken update, say): what it answered waits for it."""
+
+    category = Category.MODEL_FILE_MISSING
 
 
 class Permission:
@@ -24,27 +30,25 @@ class Permission:
 
     def to_store(self, analysis: Analysis, answer: Answer) -> Decision:
         case = self._case(analysis, answer)
-        return NOT_INSTALLED if case is None else self._policy.may_store(case)
+        return SWITCHED_OFF if case is None else self._policy.may_store(case)
 
     def to_forward(self, analysis: Analysis, answer: Answer) -> Decision:
         case = self._case(analysis, answer)
-        return NOT_INSTALLED if case is None else self._policy.may_forward(case)
+        return SWITCHED_OFF if case is None else self._policy.may_forward(case)
 
     def to_alert(self, analysis: Analysis, answer: Answer, kinds: Set[AnswerKind], now: datetime, *,
                  alerted_before: bool) -> Decision:
         case = self._case(analysis, answer, alerted_before=alerted_before)
-        return NOT_INSTALLED if case is None else self._policy.may_alert(case, kinds, now)
-
-    def urgency(self, analysis: Analysis, answer: Answer) -> Urgency:
-        case = self._case(analysis, answer)
-        return Urgency.ROUTINE if case is None else self._policy.urgency(case)
+        return SWITCHED_OFF if case is None else self._policy.may_alert(case, kinds, now)
 
     def _case(self, analysis: Analysis, answer: Answer, *, alerted_before: bool = False) -> Case | None:
-        """None where the model is gone, or was switched off since the analysis began."""
-        model = self._models.get(analysis.model_id)
+        """None where the model was switched off since the analysis began. Raises :class:`ModelMissing`."""
         site = self._settings.models.get(analysis.model_id)
-        if model is None or model.manifest is None or site is None:
+        if site is None:
             return None
+        model = self._models.get(analysis.model_id)
+        if model is None or model.manifest is None:
+            raise ModelMissing(f"the model '{analysis.model_id}' is not installed; install it again, and what waits goes on")
         stage = min(Stage(analysis.stage), Stage(site.stage), key=tuple(Stage).index)
         override = site.alert_override
         return Case(

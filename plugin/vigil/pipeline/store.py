@@ -10,7 +10,7 @@ from vigil.domain.identity import delivery_id
 from vigil.pipeline.analyse import end_deleted
 from vigil.pipeline.deliver import ALERT, FORWARD, pacs_queue, ris_queue
 from vigil.pipeline.engine import Task, Verdict
-from vigil.pipeline.permission import Permission
+from vigil.pipeline.permission import ModelMissing, Permission
 from vigil.pipeline.retry import Backoff
 from vigil.records.audit import Audit
 from vigil.records.ledger import Ledger
@@ -44,17 +44,18 @@ class Storer:
         analysis = record.analysis
         log = self._log.bind(correlation_id=analysis.correlation_id, analysis=subject)
         if record.state != "stored":
-            allowed = self._permission.to_store(analysis, record.answer)
-            if not allowed.allowed:
-                self._ledger.set_analysis_state(subject, "shadow", Reason(allowed.category or Category.POLICY, allowed.reason))
-                log.info("store-withheld")
-                return Verdict()
             try:
+                allowed = self._permission.to_store(analysis, record.answer)
+                if not allowed.allowed:
+                    self._ledger.set_analysis_state(
+                        subject, "shadow", Reason(allowed.category or Category.POLICY, allowed.reason))
+                    log.info("store-withheld")
+                    return Verdict()
                 with self._metrics.stage("store"):
                     stored = self._store(analysis)
             except Stopping:
                 return Verdict(retry_after_s=1.0)
-            except GatewayError as error:
+            except (GatewayError, ModelMissing) as error:
                 self._ledger.set_analysis_state(subject, "answered", Reason(error.category, error.message))
                 self._metrics.error("storage", error.category.value)
                 log.warning("store-waits", category=error.category.value, attempt=attempt)
