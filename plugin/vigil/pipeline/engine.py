@@ -34,8 +34,8 @@ AFTER_A_FAULT = Backoff(first_s=1.0, maximum_s=300.0)
 """When a worker is tried again that could not even write down why it failed."""
 UNFINISHED = ["ENQUEUED", "DELAYED", "PENDING"]
 QUEUE = "tasks"
-"""The one queue that DBOS polls. Ours are partitions of it: each look at a queue costs 3 ms of the processor, so a queue of DBOS for
-each destination would keep a quiet Orthanc at 15 % of a core (docs/performance.md)."""
+"""The one queue that DBOS polls. Ours are partitions of it: each look at a queue costs 3 ms of the processor, so a queue of
+DBOS for each destination would keep a quiet Orthanc at 15 % of a core (docs/performance.md)."""
 POLLING_S = 0.2
 """A study waits for it three times: before inference, storing and delivery."""
 
