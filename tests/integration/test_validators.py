@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 from pydicom import dcmread
-from validators.dicom3tools import dcentvfy, dciodvfy
-from validators.dcmtk import dsrdump
-from validators.pixelmed import validate_reports
 
 from hospital import modality
 from hospital.census import wait_settled
 from hospital.ct_series import Patient, dicom_bytes
 from hospital.hospital import Hospital
 from hospital.patients import head_study
+from validators.dcmtk import dsrdump
+from validators.dicom3tools import dcentvfy, dciodvfy
+from validators.pixelmed import validate_reports
 
 SR = "1.2.840.10008.5.1.4.1.1.88.34"
 SEG = "1.2.840.10008.5.1.4.1.1.66.4"
