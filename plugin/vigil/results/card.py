@@ -153,7 +153,9 @@ def _picture(
     number = str(source.get("InstanceNumber") or index + 1)
     caption = f"Image {number}, {window.words()}"
     caption += ", contour by AI" if masks else ", nothing marked"
-    Hand(20, MUTED).write_block(draw, (left, top + side + 8), caption, side, most_lines=1)
+    # Who drew the contour stands last, and must be legible: MR windows are long.
+    small = next((hand for size in (20, 18, 16) if (hand := Hand(size, MUTED)).width(caption) <= side), Hand(14, MUTED))
+    small.write_block(draw, (left, top + side + 8), caption, side, most_lines=1)
     return True
 
 

@@ -131,3 +131,18 @@ def test_the_reason_told_is_that_of_the_largest_series_that_is_meant(images, man
     found = selected(bolus + chest + series(images[:15], "1.3"), manifest())
     assert found.rejected["1.1"].category is Category.SLICE_CONFLICT
     assert found.told.text == "15 slices have arrived; this model needs at least 20"
+
+
+@pytest.mark.parametrize(
+    ("description", "protocol", "taken"),
+    [
+        ("t1_mprage_sag_1mm", "", True), ("T1W 3D", "", True), ("", "MPRAGE", True), ("sag 1mm", "Brain t1", True),
+        ("sag 1mm", "Brain", False), ("", "", False), ("st1mulus", "", False), ("t1_mprage post", "", False),
+    ],
+)  # fmt: skip
+def test_a_series_must_say_one_of_the_required_words(images, manifest, description, protocol, taken):
+    model = manifest(required_words=["t1", "t1w", "mprage"], excluded_words=["post"])
+    found = selected(series(images, "1.1", series_description=description, protocol=protocol), model)
+    assert bool(found.candidates) == taken
+    if not taken:
+        assert found.told.category is Category.NO_SUITABLE_SERIES
