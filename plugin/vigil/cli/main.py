@@ -65,10 +65,12 @@ def explain(
         found = [account.study(name) for name in names]
         for item in found:
             item["audit"] = [entry.as_dict() for analysis in item["analyses"]
-                             for entry in Audit(ledger).entries(analysis["analysis_id"])]
+                             for entry in reversed(Audit(ledger).entries(analysis["analysis_id"]))]  # as it happened
     found = [item for item in found if item["known"] or item["analyses"] or item["decisions"]]
     if not found:
-        raise NothingFound(f"Vigil knows no study {study}; it looks only at studies that arrived after its installation")
+        by_uid = "; one that was not analysed is found by its Orthanc id alone" if "." in study else ""
+        raise NothingFound(
+            f"Vigil knows no study {study}; it looks only at studies that arrived after its installation{by_uid}")
     _print(found, as_json, words.studies)
 
 
