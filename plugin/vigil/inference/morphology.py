@@ -36,8 +36,8 @@ def within(mask: Mask, reach_mm: float, spacing_mm: tuple[float, float, float]) 
     image = _image(mask[box])
     image.SetSpacing(spacing_mm[::-1])
     distance = _itk.SignedMaurerDistanceMap(image, insideIsPositive=False, squaredDistance=True, useImageSpacing=True)
-    # The border of an object lies at zero, its inside below.
-    result[box] = _itk.GetArrayViewFromImage(distance) <= reach_mm**2
+    # The border of an object lies at zero, its inside below; of what has no border nothing is known.
+    result[box] = (_itk.GetArrayViewFromImage(distance) <= reach_mm**2) | mask[box]
     return result
 
 

@@ -173,8 +173,8 @@ def _run(
     if isinstance(manifest.preprocessing, ShapePreprocessing):
         raise InferenceFailed("a model of this kind of preprocessing needs the postprocessing 'brain-volume'")
     begun = time.perf_counter()
+    _insist_finite("the volume", volume.voxels)
     grid = resample(volume, manifest.preprocessing.spacing_mm)
-    _insist_finite("the volume", grid.voxels)
     resampled = time.perf_counter()
     outputs = dict(session.run(grid.voxels[None, None], stop))
     for name, values in outputs.items():
