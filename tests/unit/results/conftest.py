@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,32 +12,12 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
 from pydicom import Dataset
 from result_cases import request, study
+from result_files import Write, Written
 
 from hospital.ct_series import dicom_bytes
 from vigil.domain.answer import AnswerKind
 from vigil.results.make import make_results
-from vigil.results.objects import Role
 from vigil.results.request import ResultRequest
-
-
-@dataclass(frozen=True)
-class Written:
-    """The files of a case: what came from the scanner and what was made of it."""
-
-    asked: ResultRequest
-    sources: tuple[Path, ...]
-    results: tuple[Path, ...]
-
-    @property
-    def report(self) -> Path:
-        return next(path for path in self.results if path.name.startswith(Role.REPORT))
-
-    @property
-    def segmentation(self) -> Path:
-        return next(path for path in self.results if path.name.startswith(Role.SEGMENTATION))
-
-
-Write = Callable[[str, ResultRequest, list[Dataset]], Written]
 
 
 @pytest.fixture(scope="session")

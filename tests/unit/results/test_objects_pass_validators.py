@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset, dcmread
 from result_cases import JAPANESE, LATIN, STARTED, UTF8, request, study
+from result_files import Write, Written
 
-from conftest import Write, Written
 from hospital.ct_series import Acquisition
 from validators.dcmqi import tid1500reader
 from validators.dcmtk import dsrdump

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 from pydicom.uid import SegmentationStorage
 from result_cases import JAPANESE, LATIN, UTF8, headers, request, study
+from result_files import Write
 
-from conftest import Write
 from hospital.ct_series import Acquisition, ct_series, dicom_bytes
 from validators.dcmqi import segimage2itkimage, tid1500reader
 from validators.dicom3tools import dcentvfy, dciodvfy
