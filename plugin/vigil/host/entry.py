@@ -38,13 +38,14 @@ class Vigil:
         self._retry_start_s = retry_start_s
         self._stop_within_s = stop_within_s
         self._events = EventQueue()
+        self._routes = Routes(sdk, self._report)
         self._stop = threading.Event()
         self._house: House | None = None
         self._missing: list[str] = ["Vigil is starting"]
         self._starter: threading.Thread | None = None
 
     def register(self) -> None:
-        routes = Routes(self._sdk, self._report)
+        routes = self._routes
         routes.add_fixed("/vigil/health/live", Reply.json({"live": True}))
         routes.add("/vigil/health/ready", self._ready)
         routes.add("/vigil/metrics", self._metrics)
@@ -79,6 +80,7 @@ class Vigil:
         """A thread that still calls Orthanc while it stops aborts it, so all of ours are ended first."""
         deadline = time.monotonic() + self._stop_within_s
         self._stop.set()
+        self._routes.close()
         self._events.wake()
         if self._starter is not None:
             self._starter.join(self._stop_within_s)

@@ -29,6 +29,8 @@ class Reply:
         return cls(json.dumps(content, ensure_ascii=False, indent=1).encode(), "application/json", status)
 
 
+STOPPING = Reply.json({"error": "Orthanc is stopping"}, UNAVAILABLE)
+
 Handler = Callable[[tuple[str, ...]], Reply]
 """Gets the groups of the address pattern."""
 
@@ -42,6 +44,8 @@ class Routes:
         self._on_error = on_error
         self._answer_within_s = answer_within_s
         self._free = threading.Semaphore(most_at_once)
+        self._waiting: set[SimpleQueue[Reply]] = set()
+        self._closed = False
 
     def add(self, pattern: str, handler: Handler) -> None:
         self._register(pattern, lambda groups: self._reply(handler, groups))
@@ -49,6 +53,12 @@ class Routes:
     def add_fixed(self, pattern: str, reply: Reply) -> None:
         """Always the same answer, also while every thread is taken."""
         self._register(pattern, lambda _: reply)
+
+    def close(self) -> None:
+        """Answers all who still wait: Orthanc stops, and waits for them."""
+        self._closed = True
+        for answered in list(self._waiting):
+            answered.put(STOPPING)
 
     def _register(self, pattern: str, reply: Handler) -> None:
         def answer(output: Any, uri: str, **request: Any) -> None:
@@ -63,17 +73,21 @@ class Routes:
         if not self._free.acquire(blocking=False):
             return Reply.json({"error": "too many requests at once; try again"}, UNAVAILABLE)
         answered: SimpleQueue[Reply] = SimpleQueue()
+        self._waiting.add(answered)
         thread = threading.Thread(target=self._work, args=(handler, groups, answered), name="vigil-rest", daemon=True)
         try:
             thread.start()
         except RuntimeError as error:  # no more threads, or Python is ending
             self._free.release()
+            self._waiting.discard(answered)
             self._on_error(error)
             return Reply.json({"error": "Vigil has no thread to answer; try again"}, UNAVAILABLE)
         try:
-            return answered.get(timeout=self._answer_within_s)
+            return STOPPING if self._closed else answered.get(timeout=self._answer_within_s)
         except Empty:
             return Reply.json({"error": f"no answer within {self._answer_within_s:g} s; try again"}, UNAVAILABLE)
+        finally:
+            self._waiting.discard(answered)
 
     def _work(self, handler: Handler, groups: tuple[str, ...], answered: SimpleQueue[Reply]) -> None:
         try:

@@ -188,7 +188,7 @@ def test_orthanc_that_stops_waits_for_a_start_in_progress_and_ends_that_house_on
 
     assert house.calls == ["start", "started", "stop"]
     assert "Vigil watches" not in place.sdk.log, "a call into Orthanc while it stops aborts it"
-    assert place.ready()[0] == 503
+    assert place.sdk.ask("/vigil/health/ready").status == 503
 
 
 def test_a_start_that_comes_later_than_the_stop_waits_ends_its_own_house() -> None:
@@ -238,3 +238,26 @@ def test_install_registers_the_callback_and_the_routes_and_starts_nothing() -> N
     assert sdk.ask("/vigil/health/ready").status == 503
     sdk.change(ChangeType.NEW_INSTANCE, "instance")
     assert threading.active_count() <= threads + 1  # the one that just answered may still be ending
+
+
+def test_who_asks_a_route_when_orthanc_stops_does_not_hold_up_its_stop() -> None:
+    asked, release = threading.Event(), threading.Event()
+
+    def busy() -> bytes:
+        asked.set()
+        return str(release.wait(BOUND_S)).encode()
+
+    house = House()
+    house.metrics = busy  # type: ignore[method-assign]
+    place = Place(house)
+    place.start()
+    wait_until(lambda: place.ready()[0] == 200)
+    answers: list[int] = []
+    asker = threading.Thread(target=lambda: answers.append(place.sdk.ask("/vigil/metrics").status))
+    asker.start()
+    assert asked.wait(BOUND_S)
+    place.stop()
+    asker.join(BOUND_S / 4)
+
+    assert answers == [503]
+    release.set()

@@ -124,3 +124,24 @@ def test_no_thread_of_a_route_keeps_python_from_ending(sdk: Sdk) -> None:
     assert threads
     assert all(thread.daemon for thread in threads)
     release.set()
+
+
+def test_who_waits_when_orthanc_stops_is_answered_at_once_and_who_comes_later_too(sdk: Sdk) -> None:
+    release, asked = threading.Event(), threading.Event()
+    routes = Routes(sdk, unexpected, answer_within_s=BOUND_S)
+
+    def slow(_: tuple[str, ...]) -> Reply:
+        asked.set()
+        return Reply(str(release.wait(BOUND_S)).encode())
+
+    routes.add("/x", slow)
+    answers: list[int] = []
+    asker = threading.Thread(target=lambda: answers.append(sdk.ask("/x").status))
+    asker.start()
+    assert asked.wait(BOUND_S)
+    routes.close()
+    asker.join(BOUND_S / 2)
+    answers.append(sdk.ask("/x").status)
+
+    assert answers == [503, 503]
+    release.set()
