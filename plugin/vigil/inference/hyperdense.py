@@ -71,7 +71,8 @@ def answer(
     region = grid.back(find_dense(band, raised, cavity, grid, rule))
     entry, point = manifest.finding, manifest.operating_points[operating_point]
     unit, concept = UNITS[entry.unit], entry.measurement.code()
-    measured = Measurement(concept, float(np.count_nonzero(region)) * volume.voxel_ml, unit)
+    # Decided on the value as it is said, so that no sentence reads "5.0 mL, below 5.0 mL".
+    measured = Measurement(concept, round(float(np.count_nonzero(region)) * volume.voxel_ml, 1), unit)
     criterion = Criterion(operating_point, concept, point.positive, unit)
     if measured.value >= point.positive:
         kind, sentence = AnswerKind.POSITIVE, entry.positive

@@ -43,7 +43,7 @@ def within(mask: Mask, reach_mm: float, spacing_mm: tuple[float, float, float]) 
 
 def opened(mask: Mask, radius_mm: float, spacing_mm: tuple[float, float, float]) -> Mask:
     """The largest part of where a ball of this radius fits into the mask. The border of the array is no wall."""
-    return within(largest_part(~within(~mask, radius_mm, spacing_mm)), radius_mm, spacing_mm) & mask
+    return within(largest_part(~within(~mask, radius_mm, spacing_mm)), radius_mm, spacing_mm)
 
 
 def without_holes(mask: Mask) -> Mask:

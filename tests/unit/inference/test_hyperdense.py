@@ -62,6 +62,20 @@ def test_a_region_goes_on_into_what_is_raised_and_no_further_than_it_may() -> No
     assert (slices.min(), slices.max()) == (24, 35)  # 3 mm are one voxel of 2 mm
 
 
+def test_what_is_dense_counts_also_where_it_is_not_said_to_be_raised() -> None:
+    clot = box(slice(30, 40), slice(30, 40), slice(30, 40))
+    found, _ = answered(ball(), dense=clot, raised=np.zeros_like(clot))
+    assert millilitres(found) == pytest.approx(8.0)
+
+
+@pytest.mark.parametrize(("columns", "kind"), [(25, AnswerKind.POSITIVE), (24, AnswerKind.INDETERMINATE)])
+def test_at_the_threshold_it_is_positive_and_below_it_abstains(columns: int, kind: AnswerKind) -> None:
+    clot = box(slice(29, 30), slice(18, 43), slice(18, 18 + columns))  # 25 x 25 voxels of 8 microlitres: 5.0 mL
+    found, _ = answered(ball(), dense=clot, raised=clot)
+    assert found.kind is kind
+    assert millilitres(found) == pytest.approx(0.2 * columns)
+
+
 def test_what_lies_outside_the_cavity_does_not_count() -> None:
     corner = box(slice(0, 12), slice(0, 12), slice(0, 12))
     found, _ = answered(ball(), dense=corner, raised=corner, inside=(ball().voxels > -500) | corner)

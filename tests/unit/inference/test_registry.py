@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -76,6 +77,7 @@ def test_a_broken_package_is_listed_with_its_problem_beside_the_whole_ones(
     assert broken.problem is not None
     assert broken.problem.category is category
     assert str(tmp_path) not in broken.problem.text
+    assert ("symbolic link" in broken.problem.text) == damage.__name__.startswith("link_")
 
 
 @pytest.mark.parametrize("name", ["../outside.onnx", "/etc/hostname", "a/../../outside.onnx", "", "a\\b"])
@@ -94,13 +96,17 @@ def test_a_file_name_that_leads_out_of_the_package_is_refused(tmp_path: Path, na
 
 def test_a_file_behind_a_linked_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "elsewhere" / "table.bin").write_bytes(b"1")
-    place = package(tmp_path / "models", files={"model.onnx": "0" * 64, "data/table.bin": "0" * 64})
+    (tmp_path / "elsewhere" / "model.onnx").write_bytes(content())
+    sha256 = hashlib.sha256(content()).hexdigest()
+    linked = {"file": "data/model.onnx", "input": "hu", "outputs": ["inside", "dense", "raised"]}
+    place = package(tmp_path / "models", files={"data/model.onnx": sha256}, network=linked)
     (place / "data").symlink_to(tmp_path / "elsewhere")
-    found = Registry(tmp_path / "models").installed()[0]
+    found, = Registry(tmp_path / "models").installed()
     assert found.problem is not None
-    # The network's own hash is wrong too, and comes first: only that both are refused matters.
-    assert found.problem.category in (Category.MODEL_INVALID, Category.MODEL_HASH_MISMATCH)
+    assert "'data/model.onnx' is or lies behind a symbolic link" in found.problem.text
+    (place / "data").unlink()
+    (tmp_path / "elsewhere").rename(place / "data")
+    assert Registry(tmp_path / "models").installed()[0].problem is None
 
 
 def test_a_folder_that_bears_another_name_than_its_model_is_refused(tmp_path: Path) -> None:
