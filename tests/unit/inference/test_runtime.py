@@ -50,7 +50,7 @@ def test_a_ball_with_a_clot_is_answered_by_the_clot_s_volume(tmp_path: Path, clo
     answer = run.run(model, ball(clot_ml), operating_point="default", stop=GO).answer
     assert answer.kind is kind
     assert answer.measured is not None
-    assert answer.measured.value == pytest.approx(clot_ml, rel=0.05, abs=0.01)
+    assert answer.measured.value == pytest.approx(clot_ml, rel=0.05, abs=0.25)
 
 
 def test_the_operating_point_decides_the_threshold(tmp_path: Path) -> None:
