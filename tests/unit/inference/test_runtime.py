@@ -221,7 +221,7 @@ def test_a_stop_before_the_run_begins_runs_nothing(tmp_path: Path) -> None:
 
 
 DIES = """
-import os, sys, threading
+import os, sys, threading, time
 sys.path[:0] = sys.argv[2:]
 from pathlib import Path
 from inference_cases import ball, runtime
@@ -229,7 +229,11 @@ from vigil.inference.registry import Registry
 model = Registry(Path(sys.argv[1]) / "models").installed()[0]
 run = runtime(Path(sys.argv[1]))
 run.load(model)
-threading.Timer(0.5, os.kill, (os.getpid(), 9)).start()
+def die():
+    while not (Path(sys.argv[1]) / "state" / "running.json").exists():
+        time.sleep(0.01)
+    os.kill(os.getpid(), 9)
+threading.Thread(target=die).start()
 run.run(model, ball(size=120), operating_point="default", stop=threading.Event())
 """
 
