@@ -5,6 +5,7 @@ A site with a script of its own does not name this file but calls ``install`` at
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -41,6 +42,8 @@ def _tell_not_ready(reason: str) -> None:
 def open_vigil() -> None:
     """Starts Vigil in this Orthanc. Raises nothing."""
     try:
+        # Before numpy is imported: its linear algebra would keep a thread for each core spinning beside Orthanc's own.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         _put_bundle_first()
         from vigil.host.entry import install
 
