@@ -7,6 +7,7 @@ what is more than there is ours.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -165,6 +166,17 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             probe.wait()
 
 
+def processor_s(pid: int) -> float:
+    """What a process has taken of the processors so far (utime and stime of proc(5))."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_mib(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) >> 10
+
+
 def other_images(seed: str, count: int) -> list[Dataset]:
     """Of a kind that no model wants."""
     hu = np.random.default_rng(5).integers(-1000, 1500, (count, 64, 64))
@@ -202,6 +214,22 @@ def test_three_senders_while_results_are_stored_neither_lock_nor_lose_nor_repeat
         assert any(start < moment < end for moment in stored for start, end in arrivals), "storing met no arrival"
         stopped = orthanc.terminate(STOPS_WITHIN_S)
         assert stopped.exit_code == 0
+
+
+def test_at_rest_it_takes_little_of_the_processor_and_a_stop_in_the_middle_of_a_start_is_in_order(tmp_path: Path) -> None:
+    with Hospital(tmp_path, vigil=QUICK) as hospital:
+        orthanc = hospital.orthanc
+        time.sleep(3)
+        before, begun = processor_s(orthanc.pid), time.monotonic()
+        time.sleep(15)
+        share = (processor_s(orthanc.pid) - before) / (time.monotonic() - begun)
+        print(f"\nat rest: {100 * share:.1f} % of a core, {resident_mib(orthanc.pid)} MiB")
+        assert share < 0.08, "four queues of DBOS at ten looks a second took 0.15"
+        for running_s in (3.0, 2.0, 1.0, 0.0):
+            assert orthanc.terminate(STOPS_WITHIN_S).exit_code == 0
+            orthanc.start()
+            time.sleep(running_s)
+        orthanc.wait_ready()
 
 
 def test_a_pacs_that_never_answers_keeps_no_thread_inside_orthanc_waiting(site: Site) -> None:
