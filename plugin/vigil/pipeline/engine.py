@@ -36,7 +36,7 @@ UNFINISHED = ["ENQUEUED", "DELAYED", "PENDING"]
 QUEUE = "tasks"
 """The one queue that DBOS polls. Ours are partitions of it: each look at a queue costs 3 ms of the processor, so a queue of
 DBOS for each destination would keep a quiet Orthanc at 15 % of a core (docs/performance.md)."""
-POLLING_S = 0.2
+POLLING_S = 0.25
 """A study waits for it three times: before inference, storing and delivery."""
 
 
