@@ -22,6 +22,8 @@ def ask(gateway: Gateway, image: bytes, second: bytes) -> dict[str, object]:
     whole = gateway.changes(before, 1000)
     instances = gateway.instances(first.orthanc_study_id)
     found = gateway.dicom(first.orthanc_id)
+    listed = {item.orthanc_id: item for item in instances}
+    alone = gateway.instance(first.orthanc_id)
     return {
         "system": (bool(system.name), system.version.count("."), system.dicom_aet),
         "stored": (first.status.value, again.status.value, other.status.value),
@@ -36,6 +38,9 @@ def ask(gateway: Gateway, image: bytes, second: bytes) -> dict[str, object]:
         "studies with an unknown uid": gateway.studies_with_uid("1.2.3.4.5"),
         "instances": sorted(item.sop_instance_uid for item in instances),
         "instances by id": {first.orthanc_id, other.orthanc_id} == {item.orthanc_id for item in instances},
+        "an instance alone is as it is listed": alone == listed[first.orthanc_id],
+        "each file has a name": len({item.file_uuid for item in instances} - {""}),
+        "study of a series": gateway.study_of_series(listed[first.orthanc_id].series_orthanc_id) == study.orthanc_id,
         "file is as stored": None if found is None else hashlib.sha256(found).hexdigest(),
         "a page": (len(page.changes), page.done),
         "new instances": sum(1 for change in whole.changes if change.kind == "NewInstance"),
@@ -43,6 +48,8 @@ def ask(gateway: Gateway, image: bytes, second: bytes) -> dict[str, object]:
         "nothing after the last": len(gateway.changes(gateway.last_change(), 10).changes),
         "unknown study": gateway.study("00000000-00000000-00000000-00000000-00000000"),
         "unknown instance": gateway.dicom("00000000-00000000-00000000-00000000-00000000"),
+        "an unknown instance alone": gateway.instance("00000000-00000000-00000000-00000000-00000000"),
+        "study of an unknown series": gateway.study_of_series("00000000-00000000-00000000-00000000-00000000"),
         "study of an unknown instance": gateway.study_of("00000000-00000000-00000000-00000000-00000000"),
         "instances of an unknown study": gateway.instances("00000000-00000000-00000000-00000000-00000000"),
         "no dicom": _error(lambda: gateway.store(b"this is no DICOM file")),

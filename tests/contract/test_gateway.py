@@ -80,8 +80,27 @@ def test_the_answers_are_right(tmp_path: Path, images: list[bytes]) -> None:
     assert answers["unknown instance"] is None
     assert answers["no dicom"] == "storage-failed"
     assert all(answers[key] for key in ("same id again", "one study", "study of an instance", "studies with the uid",
-                                        "instances by id", "pages join", "last update has a zone"))
+                                        "instances by id", "pages join", "last update has a zone", "study of a series",
+                                        "an instance alone is as it is listed"))
+    assert answers["each file has a name"] == 2
+    assert answers["an unknown instance alone"] is None
+    assert answers["study of an unknown series"] is None
     assert len(answers["instances"]) == 2
+
+
+def test_other_bytes_under_an_id_have_another_file_name(tmp_path: Path, images: list[bytes]) -> None:
+    with Orthanc(tmp_path / "overwriting", name="OVERWRITING", script=None,
+                 configuration={"OverwriteInstances": True}) as orthanc:
+        gateway = RestGateway(HttpTransport(f"http://127.0.0.1:{orthanc.http_port}"))
+        stored = gateway.store(images[0])
+        before = gateway.instance(stored.orthanc_id)
+        gateway.store(images[0][:-1] + b"\x7f")
+        after = gateway.instance(stored.orthanc_id)
+
+        assert before is not None
+        assert after is not None
+        assert after.orthanc_id == before.orthanc_id
+        assert after.file_uuid != before.file_uuid
 
 
 def test_an_orthanc_that_does_not_answer_is_a_named_error() -> None:

@@ -62,9 +62,13 @@ class StudyRecord:
 
 @dataclass(frozen=True)
 class InstanceRecord:
+    """``file_uuid``: Orthanc's name for the stored file. Where other bytes come to stand under an Orthanc id (overwritten, or
+    deleted and sent again), the name is another; empty where Orthanc does not tell it."""
+
     orthanc_id: str
     sop_instance_uid: str
     series_orthanc_id: str
+    file_uuid: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,14 @@ class Gateway(Protocol):
 
     def study_of(self, instance_orthanc_id: str) -> str | None:
         """The Orthanc study id of an instance; None where it is gone."""
+        ...
+
+    def instance(self, instance_orthanc_id: str) -> InstanceRecord | None:
+        """None where the instance is gone."""
+        ...
+
+    def study_of_series(self, series_orthanc_id: str) -> str | None:
+        """The Orthanc study id of a series; None where it is gone."""
         ...
 
     def study(self, orthanc_study_id: str) -> StudyRecord | None:

@@ -62,6 +62,14 @@ class RestGateway:
         found = self._json(f"/instances/{instance_orthanc_id}/study")
         return None if found is None else str(found["ID"])
 
+    def instance(self, instance_orthanc_id: str) -> InstanceRecord | None:
+        found = self._json(f"/instances/{instance_orthanc_id}")
+        return None if found is None else _instance(found)
+
+    def study_of_series(self, series_orthanc_id: str) -> str | None:
+        found = self._json(f"/series/{series_orthanc_id}")
+        return None if found is None else str(found["ParentStudy"])
+
     def study(self, orthanc_study_id: str) -> StudyRecord | None:
         found = self._json(f"/studies/{orthanc_study_id}")
         if found is None:
@@ -77,9 +85,7 @@ class RestGateway:
 
     def instances(self, orthanc_study_id: str) -> list[InstanceRecord]:
         found = self._json(f"/studies/{orthanc_study_id}/instances") or []
-        return [InstanceRecord(orthanc_id=str(item["ID"]), series_orthanc_id=str(item["ParentSeries"]),
-                               sop_instance_uid=str(item["MainDicomTags"].get("SOPInstanceUID", "")))
-                for item in found]
+        return [_instance(item) for item in found]
 
     def dicom(self, instance_orthanc_id: str) -> bytes | None:
         return self._transport.dicom(instance_orthanc_id)
@@ -95,3 +101,9 @@ class RestGateway:
     def _json(self, path: str) -> Any:
         body = self._transport.get(path)
         return None if body is None else json.loads(body)
+
+
+def _instance(item: Any) -> InstanceRecord:
+    return InstanceRecord(orthanc_id=str(item["ID"]), series_orthanc_id=str(item["ParentSeries"]),
+                          sop_instance_uid=str(item["MainDicomTags"].get("SOPInstanceUID", "")),
+                          file_uuid=str(item.get("FileUuid", "")))

@@ -1,4 +1,4 @@
-"""One image of DICOM bytes to values (HU for CT): native, RLE, JPEG Lossless, JPEG-LS and JPEG 2000 pixels.
+"""One image of DICOM bytes to its stored values: native, RLE, JPEG Lossless, JPEG-LS and JPEG 2000 pixels.
 
 Compressed pixels are decoded by imagecodecs, which lets go of the interpreter lock while it works: other libraries hold
 it and would stall Orthanc's callbacks (law 1). JPEG Lossless goes through libjpeg-turbo: liblj92 is quicker, but a damaged
@@ -23,8 +23,9 @@ from vigil.imaging.errors import (
     UnsupportedPixels,
     UnsupportedTransferSyntax,
 )
+from vigil.imaging.stored_image import StoredImage
 from vigil.intake.attributes import Attributes
-from vigil.intake.part10 import Instance, PixelElement, read_instance
+from vigil.intake.part10 import Instance, PixelElement
 
 LITTLE_ENDIAN = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"})
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
@@ -45,36 +46,26 @@ DECODERS: dict[str, Decoder] = {
 # What imagecodecs raises on a broken stream: its own errors are RuntimeErrors.
 DECODER_ERRORS = (RuntimeError, ValueError, TypeError, IndexError, MemoryError)
 
-AIR_HU = -1024.0
 _ITEM = b"\xfe\xff\x00\xe0"
 
 
-def decode_into(dicom: bytes, out: NDArray[np.float32]) -> None:
-    """Writes the values of a single-frame grey image into ``out`` [row, column]: HU for CT.
+def decode(instance: Instance) -> StoredImage:
+    """The pixels of a single-frame grey image.
 
-    Pixel padding (PS3.3 C.7.5.1.1.2) of CT becomes -1024 HU: padding is no tissue.
+    Native pixels are not copied: they stay the bytes of the file.
 
-    Raises: UnreadableInstance (intake) and UnreadablePixels; TruncatedPixels; NoPixelData; UnsupportedTransferSyntax;
-    UnsupportedPixels.
+    Raises: UnreadablePixels; TruncatedPixels; NoPixelData; UnsupportedTransferSyntax; UnsupportedPixels.
     """
-    instance = read_instance(dicom)
     header = Attributes(instance.dataset)
     rows, columns = header.unsigned_short(0x00280010), header.unsigned_short(0x00280011)
     if instance.pixels is None or instance.pixels.empty:
         raise NoPixelData
-    if (rows, columns) != out.shape:
-        raise UnreadablePixels(f"the image is {rows} x {columns}, and not {out.shape[0]} x {out.shape[1]} as the others")
     _refuse_other_kinds(header)
     stored = _stored_values(instance, instance.pixels, header, rows, columns)
     slope, intercept = _rescale(header)
-    padding = _padding(header, stored) if header.text(0x00080060) == "CT" else None
-    if slope == 1.0:
-        np.add(stored, np.float32(intercept), out=out, dtype=np.float32)
-    else:
-        np.multiply(stored, np.float32(slope), out=out, dtype=np.float32)
-        out += np.float32(intercept)
-    if padding is not None:
-        out[padding] = AIR_HU
+    # Elsewhere than in CT the value of air is not known.
+    padding = _padding(header, signed=stored.dtype.kind == "i") if header.text(0x00080060) == "CT" else None
+    return StoredImage(stored, slope, intercept, padding)
 
 
 def _stored_values(
@@ -95,11 +86,18 @@ def _stored_values(
         raw = _native(syntax, pixels, allocated, rows, columns)
     signed = header.unsigned_short(0x00280103) == 1
     words: NDArray[np.integer] = raw.view(f"i{allocated // 8}" if signed else f"u{allocated // 8}")
-    if stored_bits == allocated:
+    if stored_bits == allocated or (high_bit == stored_bits - 1 and _fit(words, stored_bits, signed)):
         return words
     # Bits outside the value may hold overlays or nothing: shift them out, and the sign in.
     shifted: NDArray[np.integer] = (words << (allocated - 1 - high_bit)) >> (allocated - stored_bits)
     return shifted
+
+
+def _fit(words: NDArray[np.integer], stored_bits: int, signed: bool) -> bool:
+    """Whether no bit is set outside the values, as nearly always: then there is nothing to shift out, and nothing is copied."""
+    half = 1 << (stored_bits - 1)
+    lowest, highest = (-half, half - 1) if signed else (0, 2 * half - 1)
+    return lowest <= int(words.min()) and int(words.max()) <= highest
 
 
 def _native(syntax: str, pixels: PixelElement, allocated: int, rows: int, columns: int) -> NDArray[Any]:
@@ -189,15 +187,13 @@ def _rescale(header: Attributes) -> tuple[float, float]:
     return 1.0 if slope is None else slope, intercept or 0.0
 
 
-def _padding(header: Attributes, stored: NDArray[np.integer]) -> NDArray[np.bool_] | None:
-    """Where the image is padding: Pixel Padding Value, or from it to the Range Limit."""
+def _padding(header: Attributes, *, signed: bool) -> tuple[int, int] | None:
+    """Which stored values are padding: Pixel Padding Value, or from it to the Range Limit."""
     if len(header.raw(0x00280120)) < 2:
         return None
-    signed = stored.dtype.kind == "i"
     first = _short(header, 0x00280120, signed)
     last = _short(header, 0x00280121, signed) if len(header.raw(0x00280121)) >= 2 else first
-    padding: NDArray[np.bool_] = (stored >= min(first, last)) & (stored <= max(first, last))
-    return padding
+    return min(first, last), max(first, last)
 
 
 def _short(header: Attributes, tag: int, signed: bool) -> int:

@@ -56,6 +56,18 @@ class ImageGone(ImagingError):
 
     category = Category.INCOMPLETE
 
+    def __init__(self) -> None:
+        super().__init__("an image of the series was deleted while it was analysed; send the series again")
+
+
+class ImageReplaced(ImagingError):
+    """An image is another one than when the study was looked at."""
+
+    category = Category.INCOMPLETE
+
+    def __init__(self) -> None:
+        super().__init__("an image of the series was replaced while it was analysed; the new series is analysed by itself")
+
 
 class VolumeTooLarge(ImagingError):
     """The volume would not fit the memory that it may take."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from vigil.intake.attributes import Attributes
 from vigil.intake.errors import TruncatedInstance, UnreadableInstance
 from vigil.intake.identity import IdentityParts, age_by_birth_date_years, age_years, identity_parts, identity_sha256
-from vigil.intake.part10 import PARSER_ERRORS, Instance, content_sha256, read_dataset, read_instance
+from vigil.intake.part10 import PARSER_ERRORS, Instance, read_dataset, read_instance
 
-__all__ = ["ImageHeader", "read_dataset", "read_header"]
+__all__ = ["ImageHeader", "header_of", "read_dataset", "read_header"]
 
 # Attributes that turn stored values into values, beside the pixels themselves: representation and rescale.
 _VALUE_TAGS = (0x00280002, 0x00280004, 0x00280010, 0x00280011, 0x00280100, 0x00280101, 0x00280103, 0x00281052, 0x00281053)
@@ -64,20 +64,24 @@ class ImageHeader:
     """Protocol Name."""
 
 
-def read_header(orthanc_id: str, dicom: bytes, *, content: str | None = None) -> ImageHeader:
-    """The header of a DICOM file (PS3.10). ``content``: its content hash, where the caller has just made it.
+def read_header(orthanc_id: str, dicom: bytes) -> ImageHeader:
+    """The header of a DICOM file (PS3.10).
 
     Raises: UnreadableInstance, and nothing else, for any bytes; TruncatedInstance (one of it) where the file ends too
     early, also in its pixels.
     """
-    instance = read_instance(dicom)
+    return header_of(orthanc_id, read_instance(dicom))
+
+
+def header_of(orthanc_id: str, instance: Instance) -> ImageHeader:
+    """The same of a file that was read. Raises: UnreadableInstance."""
     try:
-        return _header(orthanc_id, instance, content or content_sha256(dicom, instance.meta))
+        return _header(orthanc_id, instance)
     except PARSER_ERRORS as error:
         raise UnreadableInstance(f"the header cannot be read ({type(error).__name__})") from None
 
 
-def _header(orthanc_id: str, instance: Instance, content: str) -> ImageHeader:
+def _header(orthanc_id: str, instance: Instance) -> ImageHeader:
     attributes = Attributes(instance.dataset)
     sop_instance_uid, series_instance_uid = attributes.text(0x00080018), attributes.text(0x0020000E)
     if not sop_instance_uid or not series_instance_uid:
@@ -95,7 +99,7 @@ def _header(orthanc_id: str, instance: Instance, content: str) -> ImageHeader:
         sop_instance_uid=sop_instance_uid,
         sop_class_uid=attributes.text(0x00080016) or instance.meta.media_storage_sop_class_uid,
         series_instance_uid=series_instance_uid,
-        content_sha256=content,
+        content_sha256=instance.content_sha256,
         identity_sha256=identity_sha256(attributes),
         transfer_syntax_uid=instance.meta.transfer_syntax_uid,
         modality=attributes.text(0x00080060).upper(),
@@ -135,7 +139,7 @@ def _pixel_sha256(attributes: Attributes, instance: Instance) -> str:
     state = hashlib.sha256(instance.meta.transfer_syntax_uid.encode())
     for tag in _VALUE_TAGS:
         state.update(b"|" + attributes.raw(tag))
-    state.update(memoryview(pixels.source)[pixels.start:pixels.end])
+    state.update(instance.pixel_digest)
     return state.hexdigest()
 
 

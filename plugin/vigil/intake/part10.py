@@ -62,11 +62,19 @@ class PixelElement:
 
 @dataclass(frozen=True)
 class Instance:
-    """One file: its meta information, its data set up to the pixels, and where those are (None: it has none)."""
+    """One file: its meta information, its data set up to the pixels, and where those are (None: it has none).
+
+    ``head``: the file up to the element of its pixels, a file itself, which :func:`read_dataset` reads; the whole file where it
+    is deflated. ``pixel_digest``: SHA-256 of the pixels as stored, empty where there are none. ``content_sha256``: of the data
+    set and its transfer syntax alone, for the rest of the file meta information changes with the node that sends it.
+    """
 
     meta: FileMeta
     dataset: Dataset
     pixels: PixelElement | None
+    head: bytes
+    pixel_digest: bytes
+    content_sha256: str
 
 
 def read_meta(dicom: bytes) -> FileMeta:
@@ -97,11 +105,6 @@ def read_meta(dicom: bytes) -> FileMeta:
         transfer_syntax_uid=_uid(values.get(_TRANSFER_SYNTAX, b"")),
         media_storage_sop_class_uid=_uid(values.get(_MEDIA_STORAGE_SOP_CLASS, b"")),
     )
-
-
-def content_sha256(dicom: bytes, meta: FileMeta) -> str:
-    """Of the data set alone: preamble and file meta information change with the node that sends it."""
-    return hashlib.sha256(memoryview(dicom)[meta.end:]).hexdigest()
 
 
 def read_instance(dicom: bytes) -> Instance:
@@ -148,15 +151,23 @@ def _read(dicom: bytes, meta: FileMeta) -> Instance:
         return False
 
     dataset = parse_dataset(stream, implicit, little, stop_when=at_pixels)
-    for element in dataset.elements():
-        if isinstance(element, RawDataElement) and element.length != UNDEFINED_LENGTH and element.length > len(
-            element.value or b""
-        ):
+    element = stream.tell()  # the reader goes back to where the element begins
+    for item in dataset.elements():
+        if isinstance(item, RawDataElement) and item.length != UNDEFINED_LENGTH and item.length > len(item.value or b""):
             raise TruncatedInstance("the file ends within its header")
+    content = hashlib.sha256(meta.transfer_syntax_uid.encode() + b"|")
     if not stopped_at:
-        return Instance(meta, dataset, None)
+        content.update(memoryview(dicom)[meta.end:])
+        return Instance(meta, dataset, None, dicom, b"", content.hexdigest())
     value, length = stopped_at[-1]
-    return Instance(meta, dataset, _pixel_element(source, value, length, little))
+    pixels = _pixel_element(source, value, length, little)
+    # The pixels are nearly all of a file and are hashed once, for two questions: the same file, and the same picture?
+    pixel_digest = hashlib.sha256(memoryview(source)[pixels.start:pixels.end]).digest()
+    content.update(hashlib.sha256(memoryview(source)[start:pixels.start]).digest())
+    content.update(pixel_digest)
+    content.update(memoryview(source)[pixels.end:])
+    head = dicom[:element] if source is dicom else dicom
+    return Instance(meta, dataset, pixels, head, pixel_digest, content.hexdigest())
 
 
 def _encoding(transfer_syntax_uid: str, first: bytes) -> tuple[bool, bool]:

@@ -15,7 +15,6 @@ from vigil.domain.identity import digest
 from vigil.intake.errors import UnreadableInstance
 from vigil.intake.header import ImageHeader, read_header
 from vigil.intake.identity import differ
-from vigil.intake.part10 import content_sha256, read_meta
 
 CACHED_HEADERS = 20_000
 """About 2 kB each: some sixty large CT studies."""
@@ -58,33 +57,40 @@ class StudyContent:
 
 
 class HeaderCache:
-    """Parsed headers by Orthanc id, the least recently used forgotten first.
+    """Headers that were read, by Orthanc id, the least recently used forgotten first.
 
-    Where Orthanc has OverwriteInstances, other bytes can come to stand under an id, so a header counts only for the
-    content it was read from. The bytes are fetched and hashed each time (0.4 ms for a CT slice); parsing is saved.
+    Where Orthanc has OverwriteInstances, other bytes can come to stand under an id, so a header counts only for the file that
+    it was read from: Orthanc names each file anew.
     """
 
     def __init__(self, capacity: int = CACHED_HEADERS) -> None:
         self._capacity = capacity
-        self._headers: OrderedDict[str, tuple[bytes, ImageHeader]] = OrderedDict()
+        self._headers: OrderedDict[str, tuple[str, ImageHeader]] = OrderedDict()
         self._lock = Lock()
 
-    def read(self, orthanc_id: str, dicom: bytes) -> ImageHeader:
-        """Raises: UnreadableInstance."""
-        meta = read_meta(dicom)
-        content, preface = content_sha256(dicom, meta), dicom[:meta.end]
+    def of_file(self, record: InstanceRecord) -> ImageHeader | None:
+        """The header of this very file; None where it was not read, or forgotten."""
+        with self._lock:
+            known = self._headers.get(record.orthanc_id)
+            if known is None or not record.file_uuid or known[0] != record.file_uuid:
+                return None
+            self._headers.move_to_end(record.orthanc_id)
+            return known[1]
+
+    def of_content(self, orthanc_id: str, content_sha256: str) -> ImageHeader | None:
+        """The header of an image that was chosen by its content; None where another one, or none, is known."""
         with self._lock:
             known = self._headers.get(orthanc_id)
-            if known is not None and known[0] == preface and known[1].content_sha256 == content:
-                self._headers.move_to_end(orthanc_id)
-                return known[1]
-        header = read_header(orthanc_id, dicom, content=content)
+            return known[1] if known is not None and known[1].content_sha256 == content_sha256 else None
+
+    def put(self, record: InstanceRecord, header: ImageHeader) -> None:
+        """``record``: as Orthanc listed it *before* the file was fetched. The other way round, a file that is overwritten in
+        between would lend its name to the header of its predecessor."""
         with self._lock:
-            self._headers[orthanc_id] = (preface, header)
-            self._headers.move_to_end(orthanc_id)
+            self._headers[record.orthanc_id] = (record.file_uuid, header)
+            self._headers.move_to_end(record.orthanc_id)
             while len(self._headers) > self._capacity:
                 self._headers.popitem(last=False)
-        return header
 
     def __len__(self) -> int:
         return len(self._headers)
@@ -92,7 +98,7 @@ class HeaderCache:
 
 class StudyReader:
     """Reads studies through the gateway. ``own``: of these SOP Instance UIDs, those of objects that Vigil made (the
-    ledger knows them, also when a PACS sends them back)."""
+    ledger knows them, also when a PACS sends them back). ``cache``: shared with whoever reads images as they arrive."""
 
     def __init__(
         self, gateway: Gateway, own: Callable[[Iterable[str]], set[str]], cache: HeaderCache | None = None
@@ -114,6 +120,11 @@ class StudyReader:
         unreadable: list[tuple[str, Reason]] = []
         hashes: list[str] = []
         for record in sorted(foreign, key=lambda item: item.orthanc_id):
+            known = self._cache.of_file(record)
+            if known is not None:
+                headers.append(known)
+                hashes.append(f"{known.sop_instance_uid} {known.content_sha256}")
+                continue
             dicom = self._gateway.dicom(record.orthanc_id)
             if dicom is None:
                 if self._gateway.study_of(record.orthanc_id) is None:  # deleted since it was listed
@@ -123,11 +134,12 @@ class StudyReader:
                 hashes.append(f"lost {record.sop_instance_uid}")
                 continue
             try:
-                header = self._cache.read(record.orthanc_id, dicom)
+                header = read_header(record.orthanc_id, dicom)
             except UnreadableInstance as error:
                 unreadable.append((record.orthanc_id, Reason(error.category, error.message)))
                 hashes.append(f"unreadable {record.sop_instance_uid} {sha256(dicom).hexdigest()}")
                 continue
+            self._cache.put(record, header)
             headers.append(header)
             hashes.append(f"{header.sop_instance_uid} {header.content_sha256}")
         if not headers and not unreadable and self._gateway.study(orthanc_study_id) is None:

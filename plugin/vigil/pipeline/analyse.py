@@ -10,16 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
-from vigil.domain.answer import Analysis, Answer, AnswerKind, Reason
+from vigil.domain.answer import Analysis, Answer, AnswerKind, InputInstance, Reason
 from vigil.domain.clock import Clock
 from vigil.domain.errors import Category, Stopping, VigilError
 from vigil.domain.gateway import Gateway, GatewayError
 from vigil.domain.manifest import Manifest
-from vigil.imaging.load import load_volume
+from vigil.imaging.arrived import ArrivedImages
+from vigil.imaging.errors import ImageGone, ImageReplaced
+from vigil.imaging.load import load_stack
 from vigil.inference.registry import InstalledModel
 from vigil.inference.runtime import Runtime
-from vigil.intake.header import read_dataset, read_header
+from vigil.intake.header import ImageHeader, read_dataset, read_header
 from vigil.intake.stack import build_stack
+from vigil.intake.study import HeaderCache
 from vigil.pipeline.engine import Task, Verdict
 from vigil.pipeline.retry import Backoff
 from vigil.records.audit import Audit
@@ -61,13 +64,16 @@ class Analyst:
 
     def __init__(
         self, *, gateway: Gateway, ledger: Ledger, audit: Audit, models: Mapping[str, InstalledModel], runtime: Runtime,
-        device: DeviceIdentity, backoff: Backoff, clock: Clock, stop: threading.Event, log: Log, metrics: Metrics,
+        headers: HeaderCache, images: ArrivedImages, device: DeviceIdentity, backoff: Backoff, clock: Clock,
+        stop: threading.Event, log: Log, metrics: Metrics,
     ) -> None:
         self._gateway = gateway
         self._ledger = ledger
         self._audit = audit
         self._models = models
         self._runtime = runtime
+        self._headers = headers
+        self._images = images
         self._device = device
         self._backoff = backoff
         self._clock = clock
@@ -146,19 +152,28 @@ class Analyst:
         if model.problem is not None:
             raise VigilError(model.problem.text, category=model.problem.category)
         with self._metrics.stage("read"):
-            files = {item.orthanc_id: self._gateway.dicom(item.orthanc_id) for item in analysis.inputs}
-            headers = [read_header(name, data) for name, data in files.items() if data is not None]
-            if len(headers) < len(analysis.inputs):
-                raise VigilError("images of the study were deleted while it was analysed", category=Category.INCOMPLETE)
-            stack = build_stack(headers, model.manifest.inputs[0].spacing_tolerance)
-            volume = load_volume(stack, files.get, stop=self._stop)
-            sources = tuple(read_dataset(files[header.orthanc_id] or b"") for header in stack.headers)
-            files.clear()  # as large as the volume itself, and not needed any more
+            stack = build_stack([self._header(item) for item in analysis.inputs], model.manifest.inputs[0].spacing_tolerance)
+            loaded = load_stack(stack, self._gateway.dicom, stop=self._stop, held=lambda header: self._images.take(
+                header.orthanc_id, header.content_sha256))
+            volume, sources = loaded.volume, tuple(read_dataset(head) for head in loaded.heads)
         with self._metrics.stage("infer"):
             inference = self._runtime.run(model, volume, operating_point=analysis.operating_point, stop=self._stop)
         for name, seconds in inference.timings_s.items():
             self._metrics.observe_stage(f"infer-{name}", seconds)
         return Looked(inference.answer, sources, volume.voxels, inference.masks)
+
+    def _header(self, item: InputInstance) -> ImageHeader:
+        """Of the image that was chosen, and of no other that has come to stand under its id."""
+        known = self._headers.of_content(item.orthanc_id, item.content_sha256)
+        if known is not None:
+            return known
+        dicom = self._gateway.dicom(item.orthanc_id)
+        if dicom is None:
+            raise ImageGone
+        header = read_header(item.orthanc_id, dicom)
+        if header.content_sha256 != item.content_sha256:
+            raise ImageReplaced
+        return header
 
     def _render(self, analysis: Analysis, looked: Looked, log: Log) -> tuple[Answer, tuple[ResultObject, ...]] | None:
         """The answer and its objects. An answer that cannot be drawn becomes "failed", which can. None: the study is gone."""

@@ -17,7 +17,7 @@ from vigil.domain.identity import analysis_id, correlation_id, digest, inputs_di
 from vigil.inference.registry import InstalledModel
 from vigil.intake.appraise import Appraisal, Verdict, appraise
 from vigil.intake.header import ImageHeader
-from vigil.intake.study import StudyContent, StudyReader
+from vigil.intake.study import HeaderCache, StudyContent, StudyReader
 from vigil.pipeline.engine import Engine, Task
 from vigil.records.audit import Audit
 from vigil.records.decision import Decision
@@ -36,7 +36,7 @@ class Evaluator:
 
     def __init__(
         self, *, gateway: Gateway, ledger: Ledger, audit: Audit, settings: Settings, settings_sha256: str,
-        models: tuple[InstalledModel, ...], engine: Engine, clock: Clock, log: Log, metrics: Metrics,
+        models: tuple[InstalledModel, ...], engine: Engine, headers: HeaderCache, clock: Clock, log: Log, metrics: Metrics,
     ) -> None:
         self._gateway = gateway
         self._ledger = ledger
@@ -48,7 +48,7 @@ class Evaluator:
         self._clock = clock
         self._log = log
         self._metrics = metrics
-        self._reader = StudyReader(gateway, ledger.own_sop_instance_uids)
+        self._reader = StudyReader(gateway, ledger.own_sop_instance_uids, headers)
 
     def evaluate(self, study_id: str, *, told_stable: bool = False) -> None:
         """``told_stable``: Orthanc just said so itself, so its StableAge has passed; otherwise it is counted from the last image.

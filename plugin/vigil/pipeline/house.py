@@ -14,15 +14,20 @@ from vigil.domain.answer import Reason
 from vigil.domain.clock import Clock, SystemClock
 from vigil.domain.errors import Category, VigilError
 from vigil.domain.gateway import Gateway
+from vigil.imaging.arrived import ArrivedImages
 from vigil.inference.registry import InstalledModel, Registry
 from vigil.inference.runtime import Runtime
+from vigil.intake.header import ImageHeader
+from vigil.intake.study import HeaderCache
 from vigil.pipeline.alert import ToRis
 from vigil.pipeline.analyse import STORAGE, STORE, Analyst
+from vigil.pipeline.arrivals import WORKERS, Arrivals
 from vigil.pipeline.deliver import ALERT, FORWARD, Courier, pacs_queue, ris_queue
 from vigil.pipeline.engine import Engine
 from vigil.pipeline.evaluate import INFER, INFERENCE, Evaluator
 from vigil.pipeline.events import EventQueue
 from vigil.pipeline.forward import ToPacs
+from vigil.pipeline.pace import SHARE_OF_THE_PROCESSORS, Pace
 from vigil.pipeline.permission import Permission
 from vigil.pipeline.reconcile import Reconciler
 from vigil.pipeline.retry import Backoff
@@ -39,6 +44,8 @@ from vigil.settings import Settings, settings_snapshot
 from vigil.telemetry.logs import Log, close_log, open_log
 from vigil.telemetry.metrics import Metrics
 
+KEPT_AFTER_STABLE_S = 120.0
+"""How long the pixels of a study wait for its analysis."""
 BUNDLED_MODELS = Path(vigil.__file__).resolve().parents[2] / "models"
 
 
@@ -82,7 +89,7 @@ class House:
         self._runtime = Runtime(
             provider=settings.runtime.provider, threads=settings.runtime.threads,
             allow_cpu_fallback=settings.runtime.allow_cpu_fallback,
-            memory_budget_mib=settings.runtime.memory_budget_mib, marker=self._state.marker)
+            memory_budget_mib=settings.runtime.memory_budget_mib - settings.arrival_memory_mib, marker=self._state.marker)
         self._models = self._load_models(settings.models_directory or BUNDLED_MODELS, self._log)
         warm()
         by_id = {model.model_id: model for model in self._models}
@@ -90,6 +97,8 @@ class House:
         backoff = Backoff(settings.retry.first_delay_seconds, settings.retry.maximum_delay_seconds)
         device = DeviceIdentity(installation_name=settings.installation_name, device_uid=installation.device_uid,
                                 bundle_version=vigil.__version__, runtime="")
+        headers = HeaderCache()
+        images = ArrivedImages(settings.arrival_memory_mib << 20, settings.stable_age_s + KEPT_AFTER_STABLE_S)
         to_pacs = ToPacs(ledger=ledger, settings=settings, permission=permission, clock=self._clock, stop=self._stop)
         self._to_ris = ToRis(gateway=self._gateway, ledger=ledger, settings=settings, permission=permission, models=by_id,
                              clock=self._clock, stop=self._stop)
@@ -101,8 +110,8 @@ class House:
             database=self._state.workflows,
             workers={
                 INFER: Analyst(gateway=self._gateway, ledger=ledger, audit=audit, models=by_id, runtime=self._runtime,
-                               device=device, backoff=backoff, clock=self._clock, stop=self._stop, log=self._log,
-                               metrics=self._metrics),
+                               headers=headers, images=images, device=device, backoff=backoff, clock=self._clock,
+                               stop=self._stop, log=self._log, metrics=self._metrics),
                 STORE: Storer(gateway=self._gateway, ledger=ledger, audit=audit, settings=settings, permission=permission,
                               backoff=backoff, clock=self._clock, log=self._log, metrics=self._metrics),
                 FORWARD: forward,
@@ -114,20 +123,34 @@ class House:
         self._engine.start()
         evaluator = Evaluator(
             gateway=self._gateway, ledger=ledger, audit=audit, settings=settings, settings_sha256=settings_sha256,
-            models=self._models, engine=self._engine, clock=self._clock, log=self._log, metrics=self._metrics)
+            models=self._models, engine=self._engine, headers=headers, clock=self._clock, log=self._log, metrics=self._metrics)
         reconciler = Reconciler(gateway=self._gateway, ledger=ledger, engine=self._engine, clock=self._clock, log=self._log)
         reconciler.look_again_at_refused(timedelta(hours=settings.max_study_age_hours))
         self._watch = Watch(
             gateway=self._gateway, ledger=ledger, events=self._events, evaluator=evaluator, reconciler=reconciler,
             settle_s=settings.stable_age_s + settings.reconcile.grace_seconds,
             interval_s=settings.reconcile.interval_seconds, clock=self._clock, stop=self._stop, log=self._log,
-            metrics=self._metrics)
+            metrics=self._metrics, arrivals=self._arrivals(headers, images))
         audit.append("started", installation.installation_id, actor="vigil", role="system", evidence={
             "version": vigil.__version__, "settings_sha256": settings_sha256,
             "models": {model.model_id: None if model.problem is None else model.problem.category.value
                        for model in self._models}})
         self._watch.start()
         self._log.info("started", version=vigil.__version__, missing=len(self.missing()))
+
+    def _arrivals(self, headers: HeaderCache, images: ArrivedImages) -> Arrivals | None:
+        how = self._settings.arrival.decode
+        enabled = self._settings.enabled_models()
+        modalities = {modality for model in self._models if model.manifest is not None and model.model_id in enabled
+                      for modality in model.manifest.scope.modality}
+        if how == "off" or not modalities:
+            return None
+
+        def wanted(header: ImageHeader) -> bool:
+            return header.has_pixel_data and header.frames == 1 and header.modality in modalities
+
+        return Arrivals(gateway=self._gateway, headers=headers, images=images, wanted=wanted, stop=self._stop, log=self._log,
+                        metrics=self._metrics, pace=Pace(None if how == "always" else SHARE_OF_THE_PROCESSORS, WORKERS))
 
     def _load_models(self, folder: Path, log: Log) -> tuple[InstalledModel, ...]:
         """Every installed model; the enabled ones with their session made and warm, or with what stands in the way."""

@@ -10,7 +10,8 @@ from queue import Empty, SimpleQueue
 
 from vigil.domain.clock import Clock
 from vigil.domain.errors import Category, Stopping, VigilError
-from vigil.domain.gateway import Gateway
+from vigil.domain.gateway import Gateway, InstanceRecord
+from vigil.pipeline.arrivals import Arrivals
 from vigil.pipeline.evaluate import Evaluator
 from vigil.pipeline.events import Event, EventKind, EventQueue
 from vigil.pipeline.reconcile import Reconciler
@@ -24,6 +25,7 @@ LOOK_EVERY_S = 1.0
 RETRY_AFTER_S = 2.0
 BROKEN_RETRY_AFTER_S = 300.0
 NOT_POSTPONED = 0.0, 0
+SERIES_REMEMBERED = 10_000
 
 
 class Watch:
@@ -32,8 +34,10 @@ class Watch:
     def __init__(
         self, *, gateway: Gateway, ledger: Ledger, events: EventQueue, evaluator: Evaluator, reconciler: Reconciler,
         settle_s: float, interval_s: float, clock: Clock, stop: threading.Event, log: Log, metrics: Metrics,
+        arrivals: Arrivals | None = None,
     ) -> None:
-        """``settle_s``: StableAge and a grace time; nothing that was found and not told by Orthanc is judged sooner."""
+        """``arrivals``: gets every new image; None where images are not read as they arrive.
+        ``settle_s``: StableAge and a grace time; nothing that was found and not told by Orthanc is judged sooner."""
         self._gateway = gateway
         self._ledger = ledger
         self._events = events
@@ -45,6 +49,9 @@ class Watch:
         self._stop = stop
         self._log = log
         self._metrics = metrics
+        self._arrivals = arrivals
+        self._study_of: dict[str, str] = {}
+        """By series: Orthanc is not asked again for each of a thousand images."""
         self._stable: SimpleQueue[str] = SimpleQueue()
         self._trouble: dict[str, str] = {}
         self._postponed: dict[str, tuple[float, int]] = {}
@@ -57,12 +64,16 @@ class Watch:
     def start(self) -> None:
         for thread in self._threads:
             thread.start()
+        if self._arrivals is not None:
+            self._arrivals.start()
 
     def join(self, timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
         self._events.wake()
         for thread in self._threads:
             thread.join(max(0.1, deadline - time.monotonic()))
+        if self._arrivals is not None:
+            self._arrivals.join(max(0.1, deadline - time.monotonic()))
 
     def missing(self) -> list[str]:
         """What the threads cannot do at the moment, in words."""
@@ -101,10 +112,15 @@ class Watch:
         now = self._clock.now()
         touched: set[str] = set()
         for event in events:
-            if event.kind is EventKind.NEW_INSTANCE:
-                study = self._gateway.study_of(event.resource_id)
-                if study is not None:
-                    touched.add(study)
+            if event.kind is not EventKind.NEW_INSTANCE:
+                continue
+            record = self._gateway.instance(event.resource_id)
+            study = None if record is None else self._study(record)
+            if record is None or study is None:
+                continue
+            touched.add(study)
+            if self._arrivals is not None:
+                self._arrivals.offer(record)
         if touched:
             self._ledger.touch_studies(touched, now)
         for event in events:
@@ -113,6 +129,17 @@ class Watch:
                 self._stable.put(event.resource_id)
             elif event.kind is EventKind.STUDY_DELETED:
                 self._ledger.mark_deleted(event.resource_id, now)
+
+    def _study(self, record: InstanceRecord) -> str | None:
+        series = record.series_orthanc_id
+        if series not in self._study_of:
+            study = self._gateway.study_of_series(series)
+            if study is None:
+                return None
+            if len(self._study_of) >= SERIES_REMEMBERED:
+                self._study_of.clear()
+            self._study_of[series] = study
+        return self._study_of[series]
 
     def _evaluate(self) -> None:
         """What Orthanc told and what became due by itself take turns: neither waits for the other to be empty."""

@@ -163,6 +163,14 @@ class RuntimeSettings(Section):
     allow_cpu_fallback: bool = Field(default=False, description="true or false")
 
 
+class ArrivalSettings(Section):
+    """Images read and decoded as they arrive, so that a complete study is in memory already."""
+
+    decode: Literal["adaptive", "always", "off"] = Field(default="adaptive", description='"adaptive", "always" or "off"')
+    memory_mib: Annotated[int, Field(ge=16, le=4_194_304)] | None = Field(
+        default=None, description="null for a quarter of Runtime.MemoryBudgetMiB, or a whole number of MiB, 16 or more")
+
+
 class RetrySettings(Section):
     first_delay_seconds: Seconds = Field(default=5.0, description="a number of seconds above 0, at most 3600")
     maximum_delay_seconds: Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)] = Field(
@@ -207,10 +215,24 @@ class VigilSection(Section):
     ris: Mapping[Name, RisDestination] = Field(
         default_factory=dict, description="an object: for each name of a destination an object with Host and Port")
     runtime: RuntimeSettings = Field(default_factory=RuntimeSettings, description="an object")
+    arrival: ArrivalSettings = Field(default_factory=ArrivalSettings, description="an object")
     retry: RetrySettings = Field(default_factory=RetrySettings, description="an object")
     reconcile: ReconcileSettings = Field(default_factory=ReconcileSettings, description="an object")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description='"debug", "info", "warning" or "error"')
+
+    @model_validator(mode="after")
+    def _within_the_budget(self) -> VigilSection:
+        if self.arrival_memory_mib >= self.runtime.memory_budget_mib:
+            raise ValueError("Arrival.MemoryMiB must be less than Runtime.MemoryBudgetMiB, of which it is a part")
+        return self
+
+    @property
+    def arrival_memory_mib(self) -> int:
+        """Of the one memory budget of the bundle (law 1), the part in which images wait for their volume."""
+        if self.arrival.decode == "off":
+            return 0
+        return self.runtime.memory_budget_mib // 4 if self.arrival.memory_mib is None else self.arrival.memory_mib
 
 
 class OrthancRoot(Section):

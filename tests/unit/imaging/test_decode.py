@@ -36,7 +36,7 @@ from pydicom.uid import (
 
 from hospital.ct_series import Acquisition, dicom_bytes
 from vigil.domain.errors import Category
-from vigil.imaging.decode import decode_into
+from vigil.imaging.decode import decode
 from vigil.imaging.errors import (
     ImagingError,
     NoPixelData,
@@ -45,6 +45,7 @@ from vigil.imaging.errors import (
     UnsupportedTransferSyntax,
 )
 from vigil.intake.errors import UnreadableInstance
+from vigil.intake.part10 import read_instance
 
 SAMPLES = Path(pydicom.__file__).parent / "data" / "test_files"
 ROWS, COLUMNS = 20, 14
@@ -56,7 +57,7 @@ def ct() -> Dataset:
 
 def decoded(dicom: bytes, rows: int = ROWS, columns: int = COLUMNS) -> np.ndarray[Any, np.dtype[np.float32]]:
     out = np.full((rows, columns), np.nan, np.float32)
-    decode_into(dicom, out)
+    decode(read_instance(dicom)).into(out)
     return out
 
 

@@ -102,6 +102,7 @@ class Shelf:
         self.lost: set[str] = set()
         """Listed, and without a file."""
         self.fetched: list[str] = []
+        self.names_files = True
 
     def put(self, study: str, datasets: Sequence[Dataset], *, uid: str = "1.2.3") -> None:
         self.study_uids[study] = uid
@@ -132,7 +133,19 @@ class Shelf:
         return [study for study in self.files if self.study_uids[study] == study_instance_uid]
 
     def instances(self, orthanc_study_id: str) -> list[InstanceRecord]:
-        return [InstanceRecord(key, uid, "series") for key, (uid, _) in self.files.get(orthanc_study_id, {}).items()]
+        return [self._record(key, uid, data) for key, (uid, data) in self.files.get(orthanc_study_id, {}).items()]
+
+    def instance(self, instance_orthanc_id: str) -> InstanceRecord | None:
+        held = self.files.get(instance_orthanc_id.split("/", maxsplit=1)[0], {}).get(instance_orthanc_id)
+        return None if held is None else self._record(instance_orthanc_id, *held)
+
+    def study_of_series(self, series_orthanc_id: str) -> str | None:
+        return series_orthanc_id.removeprefix("series of ")
+
+    def _record(self, key: str, uid: str, data: bytes) -> InstanceRecord:
+        """A file has a name of its own, as in Orthanc, unless this shelf names none."""
+        name = hashlib.sha256(data).hexdigest() if self.names_files else ""
+        return InstanceRecord(key, uid, "series of " + key.split("/", maxsplit=1)[0], name)
 
     def dicom(self, instance_orthanc_id: str) -> bytes | None:
         self.fetched.append(instance_orthanc_id)

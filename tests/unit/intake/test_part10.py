@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import struct
 import zlib
+from io import BytesIO
 
 import pytest
+from pydicom import dcmwrite
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from hospital.ct_series import dicom_bytes
 from vigil.intake import part10
 from vigil.intake.errors import TruncatedInstance, UnreadableInstance
-from vigil.intake.part10 import content_sha256, read_dataset, read_instance, read_meta
+from vigil.intake.part10 import read_dataset, read_instance, read_meta
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +42,39 @@ def test_another_sender_in_the_meta_information_leaves_the_content_hash_alone(ct
     image.file_meta.SourceApplicationEntityTitle = "ANOTHER"
     other = dicom_bytes(image)
     assert other != dicom
-    assert content_sha256(other, read_meta(other)) == content_sha256(dicom, read_meta(dicom))
+    assert read_instance(other).content_sha256 == read_instance(dicom).content_sha256
 
 
-def test_another_pixel_changes_the_content_hash(dicom):
-    other = dicom[:-1] + bytes([dicom[-1] ^ 1])
-    assert content_sha256(other, read_meta(other)) != content_sha256(dicom, read_meta(dicom))
+@pytest.mark.parametrize("part", ["header", "pixels", "tail"])
+def test_another_byte_anywhere_changes_the_content_hash(ct, part):
+    image = ct(1)[0]
+    image.DataSetTrailingPadding = bytes(64)
+    dicom = dicom_bytes(image)
+    at = {"header": dicom.index(b"Referrer"), "pixels": read_instance(dicom).pixels.start + 5, "tail": len(dicom) - 1}[part]
+    other = dicom[:at] + bytes([dicom[at] ^ 1]) + dicom[at + 1:]
+    assert read_instance(other).content_sha256 != read_instance(dicom).content_sha256
+    assert (read_instance(other).pixel_digest == read_instance(dicom).pixel_digest) == (part != "pixels")
+
+
+def test_another_transfer_syntax_alone_changes_the_content_hash(dicom):
+    renamed = dicom.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.5\0")
+    assert read_instance(renamed).content_sha256 != read_instance(dicom).content_sha256
+
+
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian])
+def test_the_head_of_a_file_is_a_file_with_the_same_header_and_no_pixels(ct, syntax):
+    image = ct(1)[0]
+    image.file_meta.TransferSyntaxUID = syntax
+    buffer = BytesIO()
+    dcmwrite(buffer, image, implicit_vr=syntax == ImplicitVRLittleEndian, little_endian=syntax != ExplicitVRBigEndian,
+             enforce_file_format=True)
+    whole = buffer.getvalue()
+    head = read_instance(whole).head
+    assert read_dataset(head) == read_dataset(whole)
+    assert read_dataset(head).file_meta == read_dataset(whole).file_meta
+    if syntax != DeflatedExplicitVRLittleEndian:
+        assert read_instance(head).pixels is None
+        assert len(head) == len(whole) - len(image.PixelData) - (8 if syntax == ImplicitVRLittleEndian else 12)
 
 
 def test_implicit_meta_information_is_walked_too():

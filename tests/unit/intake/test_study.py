@@ -6,7 +6,7 @@ import pytest
 
 from hospital.ct_series import Patient
 from vigil.domain.errors import Category
-from vigil.domain.gateway import Gateway
+from vigil.domain.gateway import Gateway, InstanceRecord
 from vigil.intake.study import HeaderCache, StudyContent, StudyReader
 
 
@@ -111,35 +111,55 @@ def test_an_image_overwritten_under_the_same_id_is_read_anew(shelf, reader, ct):
     assert before.content_sha256 != after.content_sha256
 
 
-def test_an_image_overwritten_in_another_transfer_syntax_alone_is_read_anew(ct):
-    from hospital.ct_series import dicom_bytes
-
-    cache, data = HeaderCache(), dicom_bytes(ct(1)[0])
-    assert cache.read("id", data).transfer_syntax_uid == "1.2.840.10008.1.2.1"
-    renamed = data.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.5\0")
-    assert cache.read("id", renamed).transfer_syntax_uid == "1.2.840.10008.1.2.5"
-
-
-def test_an_unchanged_image_is_not_parsed_again(ct):
-    from hospital.ct_series import dicom_bytes
-
-    cache, data = HeaderCache(), dicom_bytes(ct(1)[0])
-    assert cache.read("id", data) is cache.read("id", bytes(data))
-    assert cache.read("other", data) is not cache.read("id", data)
+def test_an_unchanged_image_is_neither_fetched_nor_parsed_again(shelf, reader, ct):
+    shelf.put("study", ct(3))
+    before = reader.read("study")
+    shelf.fetched.clear()
+    after = reader.read("study")
+    assert shelf.fetched == []
+    assert after == before
+    assert all(one is other for one, other in zip(after.headers, before.headers, strict=True))
 
 
-def test_the_cache_forgets_what_was_not_read_for_longest(ct):
-    from hospital.ct_series import dicom_bytes
+def test_where_orthanc_does_not_name_its_files_each_is_read_every_time(shelf, reader, ct):
+    shelf.names_files = False
+    shelf.put("study", ct(3))
+    before = reader.read("study")
+    shelf.fetched.clear()
+    assert reader.read("study") == before
+    assert len(shelf.fetched) == 3
 
+
+def record(name, file_uuid="file"):
+    return InstanceRecord(name, "1.2", "series", file_uuid)
+
+
+def test_a_header_counts_for_the_file_that_it_was_read_from_alone(headers_of, ct):
+    cache, (header,) = HeaderCache(), headers_of(ct(1))
+    cache.put(record("a", "first"), header)
+    assert cache.of_file(record("a", "first")) is header
+    assert cache.of_file(record("a", "second")) is None
+    assert cache.of_file(record("a", "")) is None
+
+
+def test_a_header_is_found_by_the_content_that_was_chosen_and_by_no_other(headers_of, ct):
+    cache, (header,) = HeaderCache(), headers_of(ct(1))
+    cache.put(record("a"), header)
+    assert cache.of_content("a", header.content_sha256) is header
+    assert cache.of_content("a", "other content") is None
+    assert cache.of_content("b", header.content_sha256) is None
+
+
+def test_the_cache_forgets_what_was_not_read_for_longest(headers_of, ct):
     cache = HeaderCache(capacity=2)
-    a, b, c = (dicom_bytes(image) for image in ct(3))
-    first = cache.read("a", a)
-    second = cache.read("b", b)
-    assert cache.read("a", a) is first
-    cache.read("c", c)
+    headers = headers_of(ct(3))
+    cache.put(record("a"), headers[0])
+    cache.put(record("b"), headers[1])
+    assert cache.of_file(record("a")) is headers[0]
+    cache.put(record("c"), headers[2])
     assert len(cache) == 2
-    assert cache.read("a", a) is first
-    assert cache.read("b", b) is not second
+    assert cache.of_file(record("a")) is headers[0]
+    assert cache.of_file(record("b")) is None
 
 
 OTHER = Patient(name="Another^Person", patient_id="VIGIL-TEST-2", birth_date="19850505")
