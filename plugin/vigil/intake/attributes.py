@@ -74,5 +74,8 @@ class Attributes:
         return value
 
     def _element(self, tag: int) -> RawDataElement | None:
-        element = self._dataset.get_item(BaseTag(tag)) if tag in self._dataset else None
+        try:
+            element = self._dataset.get_item(BaseTag(tag))
+        except KeyError:
+            return None
         return element if isinstance(element, RawDataElement) else None
