@@ -71,3 +71,8 @@ class Stopping(VigilError):
     """Orthanc is stopping; the work is resumed after the next start."""
 
     category = Category.STOPPING
+
+
+def in_words(error: Exception) -> str:
+    """What a person is told of an error. The text of one that is no word of ours may quote a patient, so only its kind is told."""
+    return error.message if isinstance(error, VigilError) else f"a fault in the software ({type(error).__name__}); see the log"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from threading import Lock
 
@@ -96,6 +96,12 @@ class ArrivedImages:
             self._held[orthanc_id] = replace(held, used=True)
             self._held.move_to_end(orthanc_id, last=False)
             return held.arrived
+
+    def forget(self, orthanc_ids: Iterable[str]) -> None:
+        """Nobody will ask for these any more."""
+        with self._lock:
+            for orthanc_id in orthanc_ids:
+                self._drop(orthanc_id)
 
     def expire(self) -> None:
         """Lets go of what was held for ``keep_s``."""

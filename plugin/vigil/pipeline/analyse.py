@@ -109,6 +109,7 @@ class Analyst:
             self._metrics.error("pipeline", error.category.value)
             log.warning("analysis-waits", category=error.category.value, attempt=attempt)
             return Verdict(retry_after_s=self._backoff.delay_s(attempt))
+        self._forget_images(analysis)
         self._metrics.answered(analysis.model_id, answer.kind.value)
         self._audit.append("answered", subject, actor="vigil", role="system", evidence={
             "kind": answer.kind.value, "value": None if answer.measured is None else answer.measured.value,
@@ -206,6 +207,12 @@ class Analyst:
             voxels=looked.voxels, masks=looked.masks,
             device=replace(self._device, runtime=self._runtime.describe(analysis.model_id)),
             predecessor=self._predecessor(analysis))
+
+    def _forget_images(self, analysis: Analysis) -> None:
+        """Unless another model waits for them: they take half the memory of a volume."""
+        others = {item.orthanc_id for record in self._ledger.analyses(analysis.orthanc_study_id) if record.answer is None
+                  for item in record.analysis.inputs}
+        self._images.forget({item.orthanc_id for item in analysis.inputs} - others)
 
     def _predecessor(self, analysis: Analysis) -> PredecessorReport | None:
         """The newest earlier report that people may have seen: not one of a shadow, or of a study that was deleted too soon."""

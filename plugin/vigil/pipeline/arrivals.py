@@ -61,7 +61,6 @@ class Arrivals:
 
     def offer(self, record: InstanceRecord) -> None:
         """An image has arrived: never waits."""
-        self._pace.arrived()
         self._waiting.append(record)
         self._offered.release()
 

@@ -85,6 +85,7 @@ class Engine:
         self._polling_s = polling_s
         self._dbos: type[DBOS] | None = None
         self._perform: Callable[..., None] | None = None
+        self._trouble: dict[str, Exception] = {}
         self._running: set[str] = set()
         self._stranded: set[str] = set()
 
@@ -134,10 +135,12 @@ class Engine:
         def act(kind: str, subject: str, attempt: int) -> dict[str, Any]:
             try:
                 verdict = workers[kind](subject, attempt)
+                self._trouble.pop(kind, None)
             except Stopping:
                 verdict = Verdict(retry_after_s=1.0)
             except Exception as error:  # noqa: BLE001 - the edge of a task: an error that got through would end it for ever, and
                 # DBOS would write its text, which may quote a patient, into the workflow store and to stderr
+                self._trouble[kind] = error
                 self._on_fault(kind, error)
                 verdict = Verdict(retry_after_s=AFTER_A_FAULT.delay_s(attempt))
             return {"retry_after_s": verdict.retry_after_s,
@@ -170,6 +173,10 @@ class Engine:
         options = SetEnqueueOptions(queue_partition_key=task.queue, delay_seconds=task.delay_s or None)
         with SetWorkflowID(task.workflow_id), options:
             DBOS.enqueue_workflow(QUEUE, self._perform, task.kind, task.subject, task.queue, task.attempt)
+
+    def trouble(self) -> list[Exception]:
+        """What the newest task of a kind raised, for as long as none of its kind has ended well since."""
+        return list(self._trouble.values())
 
     def unfinished(self) -> int:
         """How many tasks wait or run."""

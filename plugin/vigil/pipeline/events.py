@@ -8,6 +8,7 @@ again by the reconciler.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -29,28 +30,43 @@ class Event:
 
 
 class EventQueue:
-    """First in, first out; when full, the oldest event is dropped (and found again by the reconciler)."""
+    """First in, first out; when full, the oldest event is dropped (and found again by the reconciler).
+
+    ``newest_image_at``: by the monotonic clock.
+    """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._events: deque[Event] = deque(maxlen=capacity)
         self._arrived = threading.Event()
+        self._urgent = threading.Event()
+        self.newest_image_at = float("-inf")
 
     def put(self, event: Event) -> None:
         """Called in Orthanc's thread: never blocks."""
         self._events.append(event)
+        if event.kind is EventKind.NEW_INSTANCE:
+            self.newest_image_at = time.monotonic()
+        else:
+            self._urgent.set()
         self._arrived.set()
 
-    def take(self, limit: int, timeout_s: float) -> list[Event]:
-        """Up to ``limit`` events, or none after ``timeout_s``."""
+    def take(self, limit: int, timeout_s: float, linger_s: float = 0.0) -> list[Event]:
+        """Up to ``limit`` events, or none after ``timeout_s``. Images come by the hundred: after the first it waits up to
+        ``linger_s``, so that they are noted together, but for nothing where an event is there that is no image."""
         if not self._events and not self._arrived.wait(timeout_s):
             return []
+        if linger_s and len(self._events) < limit:
+            self._urgent.wait(linger_s)
         self._arrived.clear()
+        self._urgent.clear()
         taken: list[Event] = []
         while self._events and len(taken) < limit:
             taken.append(self._events.popleft())
         if self._events:
             self._arrived.set()
+            self._urgent.set()
         return taken
 
     def wake(self) -> None:
+        self._urgent.set()
         self._arrived.set()

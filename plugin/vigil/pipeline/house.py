@@ -12,7 +12,7 @@ from pathlib import Path
 import vigil
 from vigil.domain.answer import Reason
 from vigil.domain.clock import Clock, SystemClock
-from vigil.domain.errors import Category, VigilError
+from vigil.domain.errors import Category, VigilError, in_words
 from vigil.domain.gateway import Gateway
 from vigil.imaging.arrived import ArrivedImages
 from vigil.inference.registry import InstalledModel, Registry
@@ -150,7 +150,8 @@ class House:
             return header.has_pixel_data and header.frames == 1 and header.modality in modalities
 
         return Arrivals(gateway=self._gateway, headers=headers, images=images, wanted=wanted, stop=self._stop, log=self._log,
-                        metrics=self._metrics, pace=Pace(None if how == "always" else SHARE_OF_THE_PROCESSORS, WORKERS))
+                        metrics=self._metrics, pace=Pace(None if how == "always" else SHARE_OF_THE_PROCESSORS, WORKERS,
+                                                           lambda: self._events.newest_image_at))
 
     def _load_models(self, folder: Path, log: Log) -> tuple[InstalledModel, ...]:
         """Every installed model; the enabled ones with their session made and warm, or with what stands in the way."""
@@ -187,6 +188,7 @@ class House:
             elif (quarantine := self._runtime.quarantine(name)) is not None:
                 missing.append(f"the model '{name}' does not run: {quarantine.text}")
         missing += self._watch.missing()
+        missing += [told for told in map(in_words, self._engine.trouble()) if told not in missing]
         dead = list(self._engine.dead())
         if dead:
             missing.append(f"{len(dead)} tasks ended in an error; see \"vigil status\"")

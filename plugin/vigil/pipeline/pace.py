@@ -16,18 +16,15 @@ LONGEST_REST_S = 2.0
 
 
 class Pace:
-    """Shared by ``workers`` threads. ``share``: of all processors; None: as fast as they can."""
+    """Shared by ``workers`` threads. ``share``: of all processors; None: as fast as they can. ``newest_image_at``: when
+    Orthanc told of the newest image, by ``clock``."""
 
-    def __init__(self, share: float | None, workers: int, *, clock: Callable[[], float] = time.monotonic,
-                 processors: int | None = None) -> None:
+    def __init__(self, share: float | None, workers: int, newest_image_at: Callable[[], float], *,
+                 clock: Callable[[], float] = time.monotonic, processors: int | None = None) -> None:
         self._clock = clock
+        self._newest_image_at = newest_image_at
         usable = processors or len(os.sched_getaffinity(0))
         self._share = None if share is None else min(1.0, share * usable / workers)
-        self._quiet_from = clock()
-
-    def arrived(self) -> None:
-        """An image has just arrived."""
-        self._quiet_from = self._clock() + QUIET_S
 
     def rest_s(self, worked_s: float) -> float:
         """How long a thread rests that worked for ``worked_s`` of processor time; 0 once nothing arrives."""
@@ -43,4 +40,4 @@ class Pace:
                 return
 
     def _quiet(self) -> bool:
-        return self._clock() >= self._quiet_from
+        return self._clock() >= self._newest_image_at() + QUIET_S

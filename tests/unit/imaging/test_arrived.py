@@ -66,6 +66,14 @@ def test_what_a_volume_was_made_of_makes_room(two: ArrivedImages) -> None:
     assert [take(two, number) is not None for number in range(3)] == [True, False, True]
 
 
+def test_what_nobody_will_ask_for_is_let_go_at_once(two: ArrivedImages) -> None:
+    two.put(image(0))
+    two.put(image(1))
+    two.forget(["b", "never held"])
+    assert two.held_bytes == image(0).size_bytes
+    assert two.put(image(2))
+
+
 def test_what_nobody_asked_for_is_let_go(two: ArrivedImages, time: Time) -> None:
     two.put(image(0))
     time.now = 59

@@ -53,7 +53,7 @@ class Reading:
         self.metrics = Metrics()
         self.arrivals = Arrivals(
             gateway=self.orthanc, headers=self.headers, images=self.images,  # type: ignore[arg-type]
-            wanted=lambda header: header.instance_number != 3, pace=Pace(None, 2), stop=self.stop,
+            wanted=lambda header: header.instance_number != 3, pace=Pace(None, 2, float), stop=self.stop,
             log=Log(logging.getLogger("test-arrivals")), metrics=self.metrics)
 
     @contextmanager

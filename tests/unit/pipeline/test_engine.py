@@ -37,7 +37,8 @@ def second(subject, attempt):
     return Verdict()
 
 engine = Engine(database=Path({folder!r}) / "workflows.sqlite", workers={{"first": first, "second": second}},
-                queues={{"ones", "others"}}, on_fault=lambda kind, error: note(f"fault {{kind}} {{type(error).__name__}}"))
+                queues={{"ones", "others"}}, on_fault=lambda kind, error: note(
+                    f"fault {{kind}} {{type(error).__name__}}, trouble {{[type(each).__name__ for each in engine.trouble()]}}"))
 engine.start()
 for name in {tasks!r}:
     engine.enqueue(Task("first", name, "ones"))
@@ -49,6 +50,7 @@ deadline = time.monotonic() + {seconds}
 while time.monotonic() < deadline and engine.unfinished():
     time.sleep(0.1)
 print("left", engine.unfinished(), list(engine.dead()), flush=True)
+print("trouble", engine.trouble(), flush=True)
 begun = time.monotonic()
 engine.stop(1)
 print("stopped", flush=True)
@@ -115,7 +117,8 @@ def test_a_worker_that_breaks_is_told_and_tried_again_and_its_words_are_kept_out
     output, _ = process.communicate(timeout=60)
 
     assert "left 0 []" in output
-    assert lines(tmp_path)[-3:] == ["second locked 1", "fault second OSError", "second locked 2"]
+    assert lines(tmp_path)[-3:] == ["second locked 1", "fault second OSError, trouble ['OSError']", "second locked 2"]
+    assert "trouble []" in output, "it ended well since"
     assert not any(b"Doe" in file.read_bytes() for file in tmp_path.glob("workflows.sqlite*"))
 
 

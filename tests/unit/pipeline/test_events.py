@@ -42,3 +42,46 @@ def test_a_wake_without_an_event_ends_the_wait() -> None:
 
     assert queue.take(1, 20) == []
     assert time.monotonic() - begun < 15  # a bound against a hang
+
+
+def later(queue: EventQueue, *events: Event) -> None:
+    """Puts them in after the taker has begun to wait for more."""
+    threading.Timer(0.2, lambda: [queue.put(event) for event in events]).start()
+
+
+def test_images_that_follow_are_taken_together() -> None:
+    queue = EventQueue()
+    queue.put(new("a"))
+    later(queue, new("b"), new("c"))
+
+    assert [event.resource_id for event in queue.take(9, 0, linger_s=0.5)] == ["a", "b", "c"]
+
+
+def test_nobody_lingers_once_a_study_is_stable() -> None:
+    queue = EventQueue()
+    queue.put(new("a"))
+    later(queue, Event(EventKind.STABLE_STUDY, "study"))
+    begun = time.monotonic()
+
+    assert [event.resource_id for event in queue.take(9, 0, linger_s=20)] == ["a", "study"]
+    assert time.monotonic() - begun < 15  # a bound against a hang
+
+
+def test_a_study_that_is_stable_already_is_taken_at_once() -> None:
+    queue = EventQueue()
+    queue.put(Event(EventKind.STABLE_STUDY, "study"))
+    queue.put(new("a"))
+    begun = time.monotonic()
+
+    assert len(queue.take(1, 0, linger_s=20)) == 1
+    assert len(queue.take(1, 0, linger_s=20)) == 1
+    assert time.monotonic() - begun < 15
+
+
+def test_the_newest_image_has_a_time_and_another_event_is_no_image() -> None:
+    queue = EventQueue()
+    queue.put(Event(EventKind.STABLE_STUDY, "study"))
+    assert queue.newest_image_at == float("-inf")
+    begun = time.monotonic()
+    queue.put(new("a"))
+    assert begun <= queue.newest_image_at <= time.monotonic()
