@@ -74,5 +74,5 @@ class Stopping(VigilError):
 
 
 def in_words(error: Exception) -> str:
-    """What a person is told of an error. The text of one that is no word of ours may quote a patient, so only its kind is told."""
+    """What a person is told of an error. The text of one that is no word of ours may quote a patient, so its kind alone is."""
     return error.message if isinstance(error, VigilError) else f"a fault in the software ({type(error).__name__}); see the log"
