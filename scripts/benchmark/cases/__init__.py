@@ -1,0 +1,1 @@
+"""The cases, one idea a module; :data:`benchmark.case.CASES` lists them."""

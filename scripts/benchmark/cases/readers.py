@@ -1,0 +1,95 @@
+"""From the files on disk (in the page cache) to a volume in memory: the product beside other readers and the least there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import highdicom as hd
+import numpy as np
+import SimpleITK
+from numpy.typing import NDArray
+from pydicom import dcmread
+
+from benchmark import studies
+from benchmark.case import Case, Effort
+from benchmark.findings import Figure, Findings
+from benchmark.ours import Loader
+from benchmark.statistics import ratio
+from benchmark.stopwatch import Laps, now
+
+NOTE = (
+    "300 files in the page cache to a float32 volume in HU, sorted by position, in turns, in one process. The floor reads every "
+    "file and casts its pixels, and knows nothing of DICOM. Vigil, besides, hashes what it reads and checks scope, completeness "
+    "and geometry."
+)
+
+
+def uncompressed(case: Case, effort: Effort) -> Findings:
+    study = studies.large_ct()
+    paths = write(effort.folder / "images", study.files)
+    loader = Loader(study.model_id)
+    readers: dict[str, Callable[[], NDArray[np.generic]]] = {
+        "floor: read and cast": lambda: _floor(paths, study.shape),
+        "Vigil": lambda: _vigil(loader, study.study_uid, paths),
+        "pydicom loop": lambda: _pydicom(paths, study.shape),
+        "SimpleITK series reader": lambda: _simpleitk(paths),
+        "highdicom volume": lambda: _highdicom(paths),
+    }
+    spent: dict[str, list[float]] = {name: [] for name in readers}
+    for turn in range(effort.repeats + 1):
+        for name, read in readers.items():
+            begun = now()
+            shape = read().shape
+            if turn:  # the first is for warmth
+                spent[name].append((now() - begun).cpu_s)
+            if shape != study.shape:
+                raise AssertionError(f"{name} made a volume of {shape}")
+    ours = spent["Vigil"]
+    figures = [Figure.of(name, "CPU s", values) for name, values in spent.items()]
+    figures += [Figure(f"{name} / Vigil", "×", ratio(values, ours)) for name, values in spent.items() if values is not ours]
+    return Findings(case.name, case.title, NOTE, figures=tuple(figures))
+
+
+def write(folder: Path, files: tuple[bytes, ...]) -> list[Path]:
+    """The files of a study in a folder of their own."""
+    folder.mkdir(parents=True)
+    paths = [folder / f"{index:04d}.dcm" for index in range(len(files))]
+    for path, dicom in zip(paths, files, strict=True):
+        path.write_bytes(dicom)
+    return paths
+
+
+def _floor(paths: list[Path], shape: tuple[int, int, int]) -> NDArray[np.float32]:
+    voxels = np.empty(shape, np.float32)
+    pixels = 2 * shape[1] * shape[2]
+    for index, path in enumerate(paths):
+        voxels[index] = np.frombuffer(path.read_bytes()[-pixels:], "<u2").reshape(shape[1:])
+    return voxels
+
+
+def _vigil(loader: Loader, study_uid: str, paths: list[Path]) -> NDArray[np.float32]:
+    return loader.load(study_uid, [path.read_bytes() for path in paths], Laps()).volume.voxels
+
+
+def _pydicom(paths: list[Path], shape: tuple[int, int, int]) -> NDArray[np.float32]:
+    images = sorted((dcmread(path) for path in paths), key=lambda image: float(image.ImagePositionPatient[2]))
+    voxels = np.empty(shape, np.float32)
+    for index, image in enumerate(images):
+        voxels[index] = image.pixel_array.astype(np.float32) * float(image.RescaleSlope) + float(image.RescaleIntercept)
+    return voxels
+
+
+def _simpleitk(paths: list[Path]) -> NDArray[np.float32]:
+    reader = SimpleITK.ImageSeriesReader()
+    reader.SetFileNames(SimpleITK.ImageSeriesReader.GetGDCMSeriesFileNames(str(paths[0].parent)))
+    reader.SetOutputPixelType(SimpleITK.sitkFloat32)
+    voxels: NDArray[np.float32] = SimpleITK.GetArrayFromImage(reader.Execute())
+    return voxels
+
+
+def _highdicom(paths: list[Path]) -> NDArray[np.generic]:
+    images = [dcmread(BytesIO(path.read_bytes())) for path in paths]
+    array: NDArray[np.generic] = hd.get_volume_from_series(images, dtype=np.float32).array
+    return array

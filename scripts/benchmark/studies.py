@@ -1,0 +1,94 @@
+"""The studies that are measured, as the bytes that lie in Orthanc's storage: seeded, so that every run has the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import imagecodecs
+import numpy as np
+from pydicom import Dataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEGLSLossless
+
+from hospital.ct_head import ct_head, with_insert
+from hospital.ct_series import Acquisition, Patient, ct_series, dicom_bytes
+from hospital.hospital import BRAIN_MODEL, MODEL
+from hospital.mr_head import mr_head, mr_series
+from hospital.phantom import Head, phantom
+
+SLICES, MATRIX = 300, 512
+LARGE_HEAD = Head(
+    slices=SLICES, matrix=MATRIX, spacing_mm=(0.6, 0.45, 0.45), insert_ml=20.0, oversampling=1, noise_hu=4.0, seed=1
+)
+"""180 x 230 x 230 mm, with the noise of a scanner and a dense insert, so that there is something to outline and to show."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """``files``: one image each, in the order in which a scanner sends them. ``model_id``: the model that looks at it."""
+
+    label: str
+    model_id: str
+    files: tuple[bytes, ...]
+    study_uid: str
+    shape: tuple[int, int, int]
+
+    @property
+    def volume_bytes(self) -> int:
+        """Of its voxels as float32."""
+        slices, rows, columns = self.shape
+        return 4 * slices * rows * columns
+
+
+def large_ct(seed: str = "bench", *, compressed: bool = False, slices: int = SLICES) -> Study:
+    """The synthetic CT head of 300 x 512 x 512; ``compressed``: JPEG-LS, lossless. ``slices``: only the first so many."""
+    hu = _large_hu()[:slices]
+    images = list(ct_series(hu, _acquisition(f"{seed} {compressed}", LARGE_HEAD.spacing_mm), _patient(seed)))
+    if compressed:
+        for image in images:
+            _compress(image)
+    kind = "JPEG-LS" if compressed else "uncompressed"
+    return _study(f"CT head, {slices} × {MATRIX}², {kind}", MODEL, images)
+
+
+def demo_ct(seed: str = "bench") -> Study:
+    """The real CT head of the demo, with its insert."""
+    hu, spacing_mm = ct_head()
+    changed, _ = with_insert(hu, spacing_mm)
+    images = list(ct_series(changed, _acquisition(f"{seed} demo ct", spacing_mm), _patient(seed)))
+    return _study("CT head of the demo, 108 × 256²", MODEL, images)
+
+
+def demo_mr(seed: str = "bench") -> Study:
+    """The real T1 MR head of the demo."""
+    head = mr_head()
+    images = list(mr_series(head, f"{seed} demo mr", _patient(seed), accession="BENCH", declare_images=True))
+    return _study("T1 MR head of the demo, 181 × 181 × 217", BRAIN_MODEL, images)
+
+
+def _large_hu() -> np.ndarray[tuple[int, int, int], np.dtype[np.float32]]:
+    return phantom(LARGE_HEAD)  # type: ignore[return-value]
+
+
+def _acquisition(seed: str, spacing_mm: tuple[float, float, float]) -> Acquisition:
+    return Acquisition(seed, spacing_mm, accession="BENCH", declare_images=True)
+
+
+def _patient(seed: str) -> Patient:
+    return Patient(name="Vigil^Bench", patient_id=f"VIGIL-BENCH-{seed}"[:64])
+
+
+def _compress(image: Dataset) -> None:
+    pixels = np.frombuffer(image.PixelData, "<u2").reshape(image.Rows, image.Columns)
+    image.PixelData = encapsulate([imagecodecs.jpegls_encode(pixels)])
+    image["PixelData"].VR = "OB"
+    image.file_meta.TransferSyntaxUID = JPEGLSLossless
+
+
+def _study(label: str, model_id: str, images: Sequence[Dataset]) -> Study:
+    first = images[0]
+    return Study(
+        label, model_id, tuple(dicom_bytes(image) for image in images), str(first.StudyInstanceUID),
+        (len(images), int(first.Rows), int(first.Columns)),
+    )  # fmt: skip
