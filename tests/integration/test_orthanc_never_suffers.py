@@ -7,7 +7,6 @@ what is more than there is ours.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -15,7 +14,6 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,22 +26,16 @@ from hospital import modality
 from hospital.census import analyses, take_census, wait_settled, wait_until
 from hospital.ct_series import Acquisition, ct_series, dicom_bytes
 from hospital.hospital import Hospital
-from hospital.orthanc import BUNDLE_SCRIPT, OrthancRefused, runtime_site_packages
+from hospital.orthanc import BUNDLE_SCRIPT, REPOSITORY, OrthancRefused, runtime_site_packages
 from hospital.pacs import SilentNode
 from hospital.patients import head_study
+from hospital.stopwatch import QuietProcess, Times, Window, processor_s, resident_mib, window
 
 INSIDE = Path(__file__).resolve().parent / "inside"
 QUICK = {"Retry": {"FirstDelaySeconds": 0.3, "MaximumDelaySeconds": 1.0}, "Reconcile": {"IntervalSeconds": 2.0}}
 STOPS_WITHIN_S = 15
 ROUTES = ("/vigil/health/live", "/vigil/health/ready", "/vigil/metrics", "/vigil/analyses")
 
-PROBE = """
-import sys, time
-with open(sys.argv[1], "w", buffering=1) as file:
-    while True:
-        begun = time.monotonic(); time.sleep(0.005); woken = time.monotonic()
-        file.write(f"{woken} {woken - begun - 0.005}\\n")
-"""
 LOCK = """
 import sqlite3, sys, time
 ledger = sqlite3.connect(sys.argv[1], timeout=20, isolation_level=None)
@@ -54,47 +46,10 @@ ledger.execute("ROLLBACK")
 """
 
 
-@dataclass(frozen=True)
-class Times:
-    """Seconds, of many."""
-
-    count: int
-    p50: float
-    p99: float
-    worst: float
-
-    @classmethod
-    def of(cls, seconds: Sequence[float]) -> Times:
-        assert seconds, "nothing was measured"
-        p50, p99, worst = (float(value) for value in np.percentile(seconds, (50, 99, 100)))
-        return cls(len(seconds), p50, p99, worst)
-
-    def __str__(self) -> str:
-        return f"p50 {1000 * self.p50:.2f} p99 {1000 * self.p99:.1f} max {1000 * self.worst:.1f} ms of {self.count}"
-
-
-@dataclass
-class Window:
-    """A time, by the clock that all processes of the machine share."""
-
-    begun: float = field(default_factory=time.monotonic)
-    ended: float = 0.0
-
-    def of(self, measured: Sequence[tuple[float, float]]) -> Times:
-        return Times.of([seconds for moment, seconds in measured if self.begun <= moment <= self.ended])
-
-
-@contextmanager
-def window() -> Iterator[Window]:
-    opened = Window()
-    yield opened
-    opened.ended = time.monotonic()
-
-
 class Site:
     """A hospital whose Orthanc runs the site's own script, with one PACS that answers and one that never does."""
 
-    def __init__(self, hospital: Hospital, silent: SilentNode, quiet: Path) -> None:
+    def __init__(self, hospital: Hospital, silent: SilentNode, quiet: QuietProcess) -> None:
         self.hospital = hospital
         self.orthanc = hospital.orthanc
         self.silent = silent
@@ -108,8 +63,7 @@ class Site:
 
     def late_outside(self, when: Window) -> Times:
         """In a process that does nothing else."""
-        lines = self._quiet.read_text().splitlines()[:-1]
-        return when.of([(float(moment), float(late)) for moment, late in map(str.split, lines)])
+        return self._quiet.late(when)
 
     def callbacks(self, when: Window) -> Times:
         return when.of(self.measured()["callbacks"])
@@ -149,32 +103,15 @@ class Site:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
-    quiet = folder / "quiet.txt"
-    with SilentNode() as silent:
+    with SilentNode() as silent, QuietProcess(folder / "quiet.txt") as quiet:
         hospital = Hospital(folder, vigil=QUICK, configuration={
-            "Site": {"Path": [str(runtime_site_packages()), str(BUNDLE_SCRIPT.parent)]}})
+            "Site": {"Path": [str(runtime_site_packages()), str(BUNDLE_SCRIPT.parent), str(REPOSITORY / "scripts")]}})
         hospital.orthanc.script = INSIDE / "site_script.py"
         pacs = hospital.orthanc.vigil["Pacs"]
         assert isinstance(pacs, dict)
         pacs["silent"] = {"Host": "127.0.0.1", "Port": silent.port, "Aet": "SILENT", "TimeoutSeconds": 10}
-        probe = subprocess.Popen([sys.executable, "-c", PROBE, str(quiet)])
-        try:
-            with hospital:
-                yield Site(hospital, silent, quiet)
-        finally:
-            probe.kill()
-            probe.wait()
-
-
-def processor_s(pid: int) -> float:
-    """What a process has taken of the processors so far (utime and stime of proc(5))."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def resident_mib(pid: int) -> int:
-    status = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) >> 10
+        with hospital:
+            yield Site(hospital, silent, quiet)
 
 
 def other_images(seed: str, count: int) -> list[Dataset]:
