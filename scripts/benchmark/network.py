@@ -22,11 +22,11 @@ Key = tuple[int, tuple[int, ...]]
 
 class NetworkDoor:
     """``entered`` and ``left``: readings at the first call's begin and the last call's end since :meth:`watch`;
-    ``inside``: what the calls took. ``first_run``: what the networks themselves took when they really ran."""
+    ``inside``: what the calls took. ``ran``: what the networks themselves took when they really ran."""
 
     def __init__(self) -> None:
         self._known: dict[Key, Outputs] = {}
-        self.first_run = NOTHING
+        self.ran = NOTHING
         self.entered: Spent | None = None
         self.left: Spent | None = None
         self.inside = NOTHING
@@ -34,6 +34,11 @@ class NetworkDoor:
     def watch(self) -> None:
         self.entered = self.left = None
         self.inside = NOTHING
+
+    def forget(self) -> None:
+        """The networks really run once more."""
+        self._known.clear()
+        self.ran = NOTHING
 
     @contextmanager
     def open(self) -> Iterator[NetworkDoor]:
@@ -47,7 +52,7 @@ class NetworkDoor:
             key = (id(session), tensor.shape)
             if key not in self._known:
                 self._known[key] = real(session, tensor, stop)
-                self.first_run += now() - begun
+                self.ran += now() - begun
             outputs = {name: values.copy() for name, values in self._known[key].items()}
             self.left = now()
             self.inside += self.left - begun

@@ -17,8 +17,8 @@ from benchmark.studies import Study
 LEAST_RATIO = 2.5
 
 NOTE = (
-    "Read, decode, stack, resample, secondary captures, segmentation, structured report, to the objects' bytes. The network's own "
-    "run is left out on both sides, and so is the model's own postprocessing ({postprocess:.2f} CPU s), which no other chain has. "
+    "Read, decode, stack, resample, secondary captures, segmentation, structured report, to the objects' bytes. The network's "
+    "own run is left out on both sides, and so is the model's postprocessing ({postprocess:.2f} CPU s), which only Vigil does. "
     "Both made {objects} objects from one mask, in turns, in one process, after one run each that is not counted. The network "
     "itself took {network:.1f} CPU s on one thread (one run)."
 )
@@ -65,7 +65,7 @@ def _measured(case: Case, effort: Effort, make: Callable[[], Study], least_ratio
     postprocess = Figure.of("", "", [laps.spent[POSTPROCESS].cpu_s for laps in ours]).estimate.value
     return Findings(
         case=case.name, title=case.title,
-        note=NOTE.format(postprocess=postprocess, objects=len(made), network=product.door.first_run.cpu_s),
+        note=NOTE.format(postprocess=postprocess, objects=len(made), network=product.door.ran.cpu_s),
         chains=(chain("Vigil", ours), chain("straightforward", theirs)),
         figures=(
             Figure.of("Vigil", "CPU s", ours_s),
