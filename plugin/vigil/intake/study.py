@@ -105,7 +105,7 @@ class StudyReader:
     ) -> None:
         self._gateway = gateway
         self._own = own
-        self._cache = cache or HeaderCache()
+        self._cache = HeaderCache() if cache is None else cache
 
     def read(self, orthanc_study_id: str) -> StudyContent | None:
         """The study's content; None where it is gone.

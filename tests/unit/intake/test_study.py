@@ -121,6 +121,13 @@ def test_an_unchanged_image_is_neither_fetched_nor_parsed_again(shelf, reader, c
     assert all(one is other for one, other in zip(after.headers, before.headers, strict=True))
 
 
+def test_what_is_read_is_shared_with_whoever_holds_the_cache(shelf, ct):
+    shelf.put("study", ct(3))
+    cache = HeaderCache()
+    StudyReader(shelf, nothing_of_ours, cache).read("study")
+    assert len(cache) == 3, "also where it was empty when it was handed in"
+
+
 def test_where_orthanc_does_not_name_its_files_each_is_read_every_time(shelf, reader, ct):
     shelf.names_files = False
     shelf.put("study", ct(3))
