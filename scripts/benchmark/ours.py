@@ -21,14 +21,14 @@ from vigil.domain.answer import Analysis, Answer, InputInstance
 from vigil.domain.gateway import ChangesPage, InstanceRecord, OrthancSystem, StoreOutcome, StudyRecord
 from vigil.domain.identity import digest, object_uid
 from vigil.domain.manifest import Manifest
-from vigil.imaging.load import load_volume
+from vigil.imaging.load import load_stack
 from vigil.imaging.volume import Volume
 from vigil.inference.registry import InstalledModel, Registry
 from vigil.inference.runtime import Runtime
 from vigil.intake.appraise import appraise
-from vigil.intake.header import read_dataset, read_header
+from vigil.intake.header import read_dataset
 from vigil.intake.stack import build_stack
-from vigil.intake.study import StudyReader
+from vigil.intake.study import HeaderCache, StudyReader
 from vigil.results import RENDERER_VERSION
 from vigil.results.objects import ResultObject
 from vigil.results.request import DeviceIdentity, ResultRequest
@@ -68,7 +68,7 @@ class MemoryGateway:
     def __init__(self, study_uid: str, files: Sequence[bytes]) -> None:
         self._uid = study_uid
         self._files = {f"{index:05d}": dicom for index, dicom in enumerate(files)}
-        self._records = [InstanceRecord(key, key, "series") for key in self._files]
+        self._records = [InstanceRecord(key, key, "series", file_uuid=key) for key in self._files]
 
     def system(self) -> OrthancSystem:
         return OrthancSystem("memory", "0", "MEMORY")
@@ -119,18 +119,18 @@ class Loader:
 
     def load(self, study_uid: str, files: Sequence[bytes], laps: Laps) -> Loaded:
         """Raises: NotAnswered."""
-        gateway = MemoryGateway(study_uid, files)
+        gateway, headers = MemoryGateway(study_uid, files), HeaderCache()
         with laps.stage(HEADERS):
-            content = StudyReader(gateway, _nothing_of_ours).read(STUDY_ID)
+            content = StudyReader(gateway, _nothing_of_ours, headers).read(STUDY_ID)
             assert content is not None
             appraisal = appraise(content, self.manifest, now=datetime.now(UTC), quiet_since=ARRIVED)
         if appraisal.stack is None:
             raise NotAnswered(f"the model did not want the study: {appraisal.verdict} ({appraisal.reason})")
         with laps.stage(PIXELS):
-            headers = [read_header(item.orthanc_id, _file(gateway, item.orthanc_id)) for item in appraisal.inputs]
-            stack = build_stack(headers, self.manifest.inputs[0].spacing_tolerance)
-            volume = load_volume(stack, gateway.dicom)
-            sources = tuple(read_dataset(_file(gateway, header.orthanc_id)) for header in stack.headers)
+            chosen = [headers.of_content(item.orthanc_id, item.content_sha256) for item in appraisal.inputs]
+            stack = build_stack(filter(None, chosen), self.manifest.inputs[0].spacing_tolerance)
+            loaded = load_stack(stack, gateway.dicom)
+            volume, sources = loaded.volume, tuple(read_dataset(head) for head in loaded.heads)
         return Loaded(volume, sources, appraisal.inputs)
 
 
@@ -194,10 +194,6 @@ def _installed(model_id: str) -> InstalledModel:
 
 def _nothing_of_ours(_: Iterable[str]) -> set[str]:
     return set()
-
-
-def _file(gateway: MemoryGateway, orthanc_id: str) -> bytes:
-    return gateway.dicom(orthanc_id) or b""
 
 
 def _device(runtime: str) -> DeviceIdentity:

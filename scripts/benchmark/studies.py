@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 
 import imagecodecs
 import numpy as np
+from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGLSLossless
@@ -43,11 +46,12 @@ class Study:
 
 def large_ct(seed: str = "bench", *, compressed: bool = False, slices: int = SLICES) -> Study:
     """The synthetic CT head of 300 x 512 x 512; ``compressed``: JPEG-LS, lossless. ``slices``: only the first so many."""
-    hu = _large_hu()[:slices]
-    images = list(ct_series(hu, _acquisition(f"{seed} {compressed}", LARGE_HEAD.spacing_mm), _patient(seed)))
+    images = list(ct_series(_large_hu()[:slices], _acquisition(f"{seed} {compressed}", LARGE_HEAD.spacing_mm), _patient(seed)))
     if compressed:
-        for image in images:
-            _compress(image)
+        for image, stream in zip(images, _large_streams(), strict=False):
+            image.PixelData = encapsulate([stream])
+            image["PixelData"].VR = "OB"
+            image.file_meta.TransferSyntaxUID = JPEGLSLossless
     kind = "JPEG-LS" if compressed else "uncompressed"
     return _study(f"CT head, {slices} × {MATRIX}², {kind}", MODEL, images)
 
@@ -67,8 +71,18 @@ def demo_mr(seed: str = "bench") -> Study:
     return _study("T1 MR head of the demo, 181 × 181 × 217", BRAIN_MODEL, images)
 
 
-def _large_hu() -> np.ndarray[tuple[int, int, int], np.dtype[np.float32]]:
-    return phantom(LARGE_HEAD)  # type: ignore[return-value]
+@cache
+def _large_hu() -> NDArray[np.float32]:
+    return phantom(LARGE_HEAD)
+
+
+@cache
+def _large_streams() -> tuple[bytes, ...]:
+    """Its slices as JPEG-LS, the same whatever the UIDs are."""
+    images = ct_series(_large_hu(), _acquisition("", LARGE_HEAD.spacing_mm), _patient(""))
+    planes = (np.frombuffer(image.PixelData, "<u2").reshape(image.Rows, image.Columns) for image in images)
+    with ThreadPoolExecutor() as pool:
+        return tuple(pool.map(imagecodecs.jpegls_encode, planes))
 
 
 def _acquisition(seed: str, spacing_mm: tuple[float, float, float]) -> Acquisition:
@@ -77,13 +91,6 @@ def _acquisition(seed: str, spacing_mm: tuple[float, float, float]) -> Acquisiti
 
 def _patient(seed: str) -> Patient:
     return Patient(name="Vigil^Bench", patient_id=f"VIGIL-BENCH-{seed}"[:64])
-
-
-def _compress(image: Dataset) -> None:
-    pixels = np.frombuffer(image.PixelData, "<u2").reshape(image.Rows, image.Columns)
-    image.PixelData = encapsulate([imagecodecs.jpegls_encode(pixels)])
-    image["PixelData"].VR = "OB"
-    image.file_meta.TransferSyntaxUID = JPEGLSLossless
 
 
 def _study(label: str, model_id: str, images: Sequence[Dataset]) -> Study:
