@@ -58,7 +58,7 @@ class NetworkDoor:
             self.inside += self.left - begun
             return outputs
 
-        NetworkSession.run = run  # type: ignore[method-assign]  # the one door that all models' networks have
+        NetworkSession.run = run  # type: ignore[method-assign, assignment]  # the one door that all models' networks have
         try:
             yield self
         finally:

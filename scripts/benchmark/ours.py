@@ -86,12 +86,19 @@ class MemoryGateway:
     def study(self, orthanc_study_id: str) -> StudyRecord | None:
         return StudyRecord(orthanc_study_id, self._uid, "patient", ARRIVED, True)
 
+    def study_of_series(self, series_orthanc_id: str) -> str | None:
+        del series_orthanc_id
+        return STUDY_ID
+
     def studies_with_uid(self, study_instance_uid: str) -> list[str]:
         return [STUDY_ID] if study_instance_uid == self._uid else []
 
     def instances(self, orthanc_study_id: str) -> list[InstanceRecord]:
         del orthanc_study_id
         return self._records
+
+    def instance(self, instance_orthanc_id: str) -> InstanceRecord | None:
+        return next((record for record in self._records if record.orthanc_id == instance_orthanc_id), None)
 
     def dicom(self, instance_orthanc_id: str) -> bytes | None:
         return self._files.get(instance_orthanc_id)

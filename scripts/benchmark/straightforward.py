@@ -5,6 +5,9 @@ used as its documentation shows. It makes no claims that the product's results m
 hashes of what was read), so it has less to do, not more.
 """
 
+# SimpleITK has no type annotations.
+# mypy: disable-error-code="no-untyped-call"
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -82,7 +82,7 @@ def _large_streams() -> tuple[bytes, ...]:
     images = ct_series(_large_hu(), _acquisition("", LARGE_HEAD.spacing_mm), _patient(""))
     planes = (np.frombuffer(image.PixelData, "<u2").reshape(image.Rows, image.Columns) for image in images)
     with ThreadPoolExecutor() as pool:
-        return tuple(pool.map(imagecodecs.jpegls_encode, planes))
+        return tuple(bytes(stream) for stream in pool.map(imagecodecs.jpegls_encode, planes))
 
 
 def _acquisition(seed: str, spacing_mm: tuple[float, float, float]) -> Acquisition:

@@ -25,9 +25,9 @@ LEAST = {(C_STORE, DECODING): 0.95, (REST, DECODING): 0.85, (REST, NOT_DECODING)
 """Of the images a second without the bundle."""
 
 NOTE = (
-    "{images} images of 512², uncompressed, by three dcmsend at once and by POST, into three Orthancs in turns: plain, with the bundle "
-    "and a model that wants them, and the same with Arrival.Decode \"off\". Each waits until all are quiet; nothing is analysed "
-    "meanwhile. A ratio is of one round, images a second with the bundle over those without."
+    "{images} images of 512², uncompressed, by three dcmsend at once and by POST, into three Orthancs in turns: plain, "
+    "with the bundle and a model that wants them, and the same with Arrival.Decode \"off\". Each waits until all are quiet; "
+    "nothing is analysed meanwhile. A ratio is of one round, images a second with the bundle over those without."
 )
 
 

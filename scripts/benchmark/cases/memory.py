@@ -17,30 +17,30 @@ from benchmark.studies import Study
 LEAST_RATIO = 2.5
 
 NOTE = (
-    "Read, decode, stack, resample, secondary captures, segmentation, structured report, to the objects' bytes. The network's "
-    "own run is left out on both sides, and so is the model's postprocessing ({postprocess:.2f} CPU s), which only Vigil does. "
-    "Both made {objects} objects from one mask, in turns, in one process, after one run each that is not counted. The network "
-    "itself took {network:.1f} CPU s on one thread (one run)."
+    "Read, decode, stack, resample, secondary captures, segmentation, structured report, to the objects' bytes. The "
+    "network's own run is left out on both sides, and so is the model's postprocessing ({postprocess:.2f} CPU s), which "
+    "only Vigil does. Both made {objects} objects from one mask, in turns, in one process, after one run each that is not "
+    "counted. The network itself took {network:.1f} CPU s on one thread (one run)."
 )
 
 
 def uncompressed(case: Case, effort: Effort) -> Findings:
-    return _measured(case, effort, studies.large_ct, LEAST_RATIO)
+    return measured(case, effort, studies.large_ct, LEAST_RATIO)
 
 
 def jpeg_ls(case: Case, effort: Effort) -> Findings:
-    return _measured(case, effort, lambda: studies.large_ct(compressed=True), LEAST_RATIO)
+    return measured(case, effort, lambda: studies.large_ct(compressed=True), LEAST_RATIO)
 
 
 def demo_ct(case: Case, effort: Effort) -> Findings:
-    return _measured(case, effort, studies.demo_ct)
+    return measured(case, effort, studies.demo_ct)
 
 
 def demo_mr(case: Case, effort: Effort) -> Findings:
-    return _measured(case, effort, studies.demo_mr)
+    return measured(case, effort, studies.demo_mr)
 
 
-def _measured(case: Case, effort: Effort, make: Callable[[], Study], least_ratio: float | None = None) -> Findings:
+def measured(case: Case, effort: Effort, make: Callable[[], Study], least_ratio: float | None = None) -> Findings:
     study = make()
     product = Product(study.model_id, effort.folder)
     answered = product.run(study, Laps())

@@ -39,10 +39,11 @@ SECTION = {
 """One thread, so that what the network takes can be taken off."""
 
 NOTE = (
-    "Three C-STORE senders (dcmsend) to a real Orthanc {version} with StableAge {stable_age} s, a PACS (storescp) and a RIS. CPU is "
-    "all that Orthanc's process took from the last image's answer until the answer was stored, its own work and {objects} objects "
-    "stored included; the network's {network:.2f} CPU s (measured apart, one thread) are taken off. Memory is the process's "
-    "highest resident set while a study went through, over that of the fresh, ready process, in volumes of {volume} MiB."
+    "Three C-STORE senders (dcmsend) to a real Orthanc {version} with StableAge {stable_age} s, a PACS (storescp) and a "
+    "RIS. CPU is all that Orthanc's process took from the last image's answer until the answer was stored, its own work "
+    "and {objects} objects stored included; the network's {network:.2f} CPU s (measured apart, one thread) are taken off. "
+    "Memory is the process's highest resident set while a study went through, over that of the fresh, ready process, in "
+    "volumes of {volume} MiB."
 )
 
 
@@ -61,7 +62,7 @@ class Measured:
 
 
 def uncompressed(case: Case, effort: Effort) -> Findings:
-    return _measured(case, effort, lambda seed: studies.large_ct(seed), MOST_CPU_AFTER_S)
+    return _measured(case, effort, studies.large_ct, MOST_CPU_AFTER_S)
 
 
 def jpeg_ls(case: Case, effort: Effort) -> Findings:

@@ -26,14 +26,15 @@ from hospital.network import free_port
 
 MONAI_NOTE = (
     "300 files in the page cache to a volume: DICOMDataLoaderOperator, DICOMSeriesSelectorOperator and "
-    "DICOMSeriesToVolumeOperator of monai-deploy-app-sdk 4.0.0, called directly, beside Vigil's reading of the same files. "
-    "Importing the peer took {import_s:.1f} s, of its loading operators alone, and is not counted."
+    "DICOMSeriesToVolumeOperator of monai-deploy-app-sdk 4.0.0, called directly, beside Vigil's reading of the same "
+    "files. Importing the peer took {import_s:.1f} s, of its loading operators alone, and is not counted."
 )
 ROUTER_NOTE = (
-    "300 files in the page cache to results: dicom-ai-router 0.3.0's process_study (load, route, de-identify, hand to the model, "
-    "build SR and key image), beside Vigil's whole way of the same files but the network and the model's postprocessing. It does "
-    "not decode the images (its model would), makes no segmentation and one capture; Vigil made {objects} objects. Importing it took "
-    "{import_s:.1f} s, and is not counted; neither is its quiet time of 3 s, nor either's sending."
+    "300 files in the page cache to results: dicom-ai-router 0.3.0's process_study (load, route, de-identify, hand to the "
+    "model, build SR and key image), beside Vigil's whole way of the same files but the network and the model's "
+    "postprocessing. It does not decode the images (its model would), makes no segmentation and one capture; Vigil made "
+    "{objects} objects. Importing it took {import_s:.1f} s, and is not counted; neither is its quiet time of 3 s, nor "
+    "either's sending."
 )
 
 

@@ -1,5 +1,8 @@
 """From the files on disk (in the page cache) to a volume in memory: the product beside other readers and the least there is."""
 
+# SimpleITK has no type annotations.
+# mypy: disable-error-code="no-untyped-call"
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -20,9 +23,9 @@ from benchmark.statistics import ratio
 from benchmark.stopwatch import Laps, now
 
 NOTE = (
-    "300 files in the page cache to a float32 volume in HU, sorted by position, in turns, in one process. The floor reads every "
-    "file and casts its pixels, and knows nothing of DICOM. Vigil, besides, hashes what it reads and checks scope, completeness "
-    "and geometry."
+    "300 files in the page cache to a float32 volume in HU, sorted by position, in turns, in one process. The floor reads "
+    "every file and casts its pixels, and knows nothing of DICOM. Vigil, besides, hashes what it reads and checks scope, "
+    "completeness and geometry."
 )
 
 

@@ -6,7 +6,6 @@ late it wakes. The machine makes threads late by itself, so the same is measured
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +25,10 @@ MOST_TO_START_S = 0.5
 SCRIPT = Path(__file__).resolve().parents[1] / "inside_script.py"
 
 NOTE = (
-    "Studies of 300 × 512², one after the other, from the first image sent until everything was delivered. Late: by how much a thread "
-    "inside Orthanc wakes after its time, and one in a quiet process at the same moment (99th percentile of a study's some {count} "
-    "wakings). The difference is what any callback of Orthanc's waits for us. Start of work: from Orthanc's own call that the study "
-    "is stable until the evaluation reads it."
+    "Studies of 300 × 512², one after the other, from the first image sent until everything was delivered. Late: by how "
+    "much a thread inside Orthanc wakes after its time, and one in a quiet process at the same moment (99th percentile of "
+    "a study's some {count} wakings). The difference is what any callback of Orthanc's waits for us. Start of work: from "
+    "Orthanc's own call that the study is stable until the task of its analysis begins; the study is read before."
 )
 
 
@@ -51,7 +50,7 @@ def callbacks(case: Case, effort: Effort) -> Findings:
             quiet_late.append(quiet.late(when).p99)
             callback.append(when.of(measured["callbacks"]).p99)
             told = min(moment for moment, name in measured["stable"] if name == analysis["orthanc_study_id"])
-            starts.append(datetime.fromisoformat(analysis["created_at"]).timestamp() - told)
+            starts.append(min(moment for moment, name in measured["begun"] if name == analysis["analysis_id"]) - told)
     ours = [max(0.0, one - other) for one, other in zip(late, quiet_late, strict=True)]
     figures = (
         Figure.of("a thread inside Orthanc wakes late, p99", "ms", _ms(late)),

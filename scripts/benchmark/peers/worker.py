@@ -15,9 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from benchmark.apart import environment
 from benchmark.stopwatch import Spent, now
-
-READY_WITHIN_S = 120
 
 
 class PeerFailed(Exception):
@@ -37,7 +36,7 @@ class Peer:
     def __enter__(self) -> Self:
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
-                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=environment()
             )
         self.import_s = float(self._answer()["import_s"])
         return self

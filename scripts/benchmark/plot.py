@@ -1,0 +1,102 @@
+"""A picture of the stages: for each study a bar of the product beside one of the straightforward chain, stage by stage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.findings import Chain, Findings
+from benchmark.ours import CAPTURES, HEADERS, NOT_COMPARED, OUTLINE, PIXELS, REPORT, RESAMPLE
+
+INK, PALE, PAPER = "#1f2a33", "#5b6b78", "#ffffff"
+COLOURS = {
+    HEADERS: "#8fb8de", PIXELS: "#2f6ca3", RESAMPLE: "#1d9a8a", CAPTURES: "#f0b354", OUTLINE: "#e07a4f", REPORT: "#b4546b",
+}  # fmt: skip
+"""From blue (reading) over green (resampling) to the warm colours (writing); told apart in grey and by the colour blind."""
+LABELLED_FROM = 0.055
+"""Share of the longest bar from which a stage's own seconds fit into it."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """``segments``: stage and CPU seconds, in the order of the chain. ``interval``: of the total."""
+
+    study: str
+    chain: str
+    segments: tuple[tuple[str, float], ...]
+    low: float
+    high: float
+
+    @property
+    def total(self) -> float:
+        return sum(seconds for _, seconds in self.segments)
+
+
+def bars(findings: Sequence[Findings]) -> list[Bar]:
+    """Of every case that has chains: the compared stages of each."""
+    return [
+        _bar(item, chain) for item in findings if item.chains for chain in item.chains
+    ]  # fmt: skip
+
+
+def _bar(findings: Findings, chain: Chain) -> Bar:
+    total = next(
+        (figure.estimate for figure in findings.figures if figure.unit == "CPU s" and figure.what.startswith(chain.name)), None
+    )
+    segments = tuple((stage.name, stage.cpu_s.value) for stage in chain.stages if stage.name not in NOT_COMPARED)
+    whole = sum(seconds for _, seconds in segments)
+    study = findings.title.removesuffix(", from memory")
+    return Bar(study, chain.name, segments, total.low if total else whole, total.high if total else whole)
+
+
+def draw(shown: Sequence[Bar], path: Path) -> None:
+    """Writes the picture as PNG."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+    from matplotlib.patches import Patch
+
+    plt.rcParams.update({"font.family": "DejaVu Sans", "font.size": 10.5, "text.color": INK, "axes.labelcolor": INK})
+    studies = list(dict.fromkeys(bar.study for bar in shown))
+    figure, axes = plt.subplots(figsize=(10.2, 1.7 + 1.16 * len(studies)), dpi=160, facecolor=PAPER)
+    longest = max(bar.high for bar in shown)
+    top = 0.0
+    ticks: list[tuple[float, str]] = []
+    for study in studies:
+        axes.text(0, top - 0.62, study, weight="bold", va="center", ha="left")
+        for bar in (item for item in shown if item.study == study):
+            left = 0.0
+            for stage, seconds in bar.segments:
+                axes.barh(top, seconds, 0.72, left, color=COLOURS.get(stage, PALE), edgecolor=PAPER, linewidth=0.9)
+                if seconds >= LABELLED_FROM * longest:
+                    light = stage in (HEADERS, CAPTURES)
+                    axes.text(
+                        left + seconds / 2, top, f"{seconds:.2f}", va="center", ha="center", size=8.5,
+                        color=INK if light else PAPER,
+                    )  # fmt: skip
+                left += seconds
+            axes.plot([bar.low, bar.high], [top, top], color=INK, linewidth=1.2, solid_capstyle="butt")
+            axes.text(max(left, bar.high) + 0.012 * longest, top, f"{bar.total:.2f}", va="center", ha="left", weight="bold")
+            ticks.append((top, bar.chain))
+            top += 0.86
+        top += 1.0
+    axes.set_yticks([place for place, _ in ticks], [name for _, name in ticks], color=PALE)
+    axes.set_ylim(top - 0.9, -1.15)
+    axes.set_xlim(0, longest * 1.09)
+    axes.set_xlabel("CPU seconds, all threads; the line is the interval of the total's median. Without the network's own run.")
+    axes.tick_params(length=0)
+    axes.grid(axis="x", color="#e4e9ed", linewidth=0.8)
+    axes.set_axisbelow(True)
+    for side in ("top", "right", "left", "bottom"):
+        axes.spines[side].set_visible(False)
+    axes.set_title("From a study's files to its results, stage by stage", loc="left", weight="bold", size=13.5, pad=34)
+    axes.legend(
+        handles=[Patch(facecolor=colour, label=stage) for stage, colour in COLOURS.items()], ncols=len(COLOURS), loc="lower left",
+        bbox_to_anchor=(-0.005, 1.0), frameon=False, handlelength=1.0, handleheight=1.0, columnspacing=1.3, fontsize=9.5,
+    )  # fmt: skip
+    figure.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, facecolor=PAPER)
+    plt.close(figure)
