@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from benchmark.apart import run_apart
+from benchmark.case import CASES
+from benchmark.cli import main
+
+
+def test_the_list_names_every_case(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list", "--out", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert [line.split()[0] for line in told.splitlines()] == [case.name for case in CASES]
+
+
+def test_a_case_that_does_not_exist_is_refused_with_the_names_of_those_that_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["--only", "nothing", "--out", str(tmp_path)])
+    assert "ingest" in capsys.readouterr().err
+
+
+def test_every_case_has_a_name_of_its_own_and_a_function() -> None:
+    assert len({case.name for case in CASES}) == len(CASES)
+    for case in CASES:
+        module, function = case.measure.split(":")
+        assert callable(getattr(import_module(f"benchmark.cases.{module}"), function))
+
+
+def test_a_case_that_takes_too_long_is_ended_and_said_so(tmp_path: Path) -> None:
+    found = run_apart(replace(CASES[0], limit_s=0.3), True, tmp_path)
+    assert found.failed == "it took more than 0 s"
+    assert not (tmp_path / "run" / CASES[0].name).exists()
+
+
+def test_a_case_that_breaks_takes_no_other_with_it_and_its_last_word_is_kept(tmp_path: Path) -> None:
+    found = run_apart(replace(CASES[0], name="unheard-of"), True, tmp_path)
+    assert "unheard-of" in found.failed
+    assert found.figures == ()
