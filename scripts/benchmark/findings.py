@@ -54,6 +54,8 @@ class Chain:
 
     name: str
     stages: tuple[Stage, ...]
+    total_cpu_s: Estimate
+    """Of what is compared."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,8 @@ class Report:
     quick: bool = False
 
 
-def chain(name: str, runs: Sequence[Laps]) -> Chain:
-    """The stages of several runs of one way, each with its median."""
+def chain(name: str, runs: Sequence[Laps], not_compared: frozenset[str] = frozenset()) -> Chain:
+    """The stages of several runs of one way, each with its median; ``not_compared``: stages that do not count for the total."""
     names = list(dict.fromkeys(stage for run in runs for stage in run.spent))
     return Chain(
         name,
@@ -94,6 +96,7 @@ def chain(name: str, runs: Sequence[Laps]) -> Chain:
             )
             for stage in names
         ),
+        median([run.total(not_compared).cpu_s for run in runs]),
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmark.findings import Chain, Findings
 from benchmark.ours import CAPTURES, HEADERS, NOT_COMPARED, OUTLINE, PIXELS, REPORT, RESAMPLE
+from benchmark.statistics import Estimate
 
 INK, PALE, PAPER = "#1f2a33", "#5b6b78", "#ffffff"
 COLOURS = {
@@ -20,34 +21,23 @@ LABELLED_FROM = 0.055
 
 @dataclass(frozen=True)
 class Bar:
-    """``segments``: stage and CPU seconds, in the order of the chain. ``interval``: of the total."""
+    """``segments``: stage and CPU seconds, in the order of the chain. ``total``: of a whole run, which need not be the sum of the
+    stages' medians."""
 
     study: str
     chain: str
     segments: tuple[tuple[str, float], ...]
-    low: float
-    high: float
-
-    @property
-    def total(self) -> float:
-        return sum(seconds for _, seconds in self.segments)
+    total: Estimate
 
 
 def bars(findings: Sequence[Findings]) -> list[Bar]:
     """Of every case that has chains: the compared stages of each."""
-    return [
-        _bar(item, chain) for item in findings if item.chains for chain in item.chains
-    ]  # fmt: skip
+    return [_bar(item, chain) for item in findings for chain in item.chains]
 
 
 def _bar(findings: Findings, chain: Chain) -> Bar:
-    total = next(
-        (figure.estimate for figure in findings.figures if figure.unit == "CPU s" and figure.what.startswith(chain.name)), None
-    )
     segments = tuple((stage.name, stage.cpu_s.value) for stage in chain.stages if stage.name not in NOT_COMPARED)
-    whole = sum(seconds for _, seconds in segments)
-    study = findings.title.removesuffix(", from memory")
-    return Bar(study, chain.name, segments, total.low if total else whole, total.high if total else whole)
+    return Bar(findings.title.removesuffix(", from memory"), chain.name, segments, chain.total_cpu_s)
 
 
 def draw(shown: Sequence[Bar], path: Path) -> None:
@@ -61,7 +51,7 @@ def draw(shown: Sequence[Bar], path: Path) -> None:
     plt.rcParams.update({"font.family": "DejaVu Sans", "font.size": 10.5, "text.color": INK, "axes.labelcolor": INK})
     studies = list(dict.fromkeys(bar.study for bar in shown))
     figure, axes = plt.subplots(figsize=(10.2, 1.7 + 1.16 * len(studies)), dpi=160, facecolor=PAPER)
-    longest = max(bar.high for bar in shown)
+    longest = max(bar.total.high for bar in shown)
     top = 0.0
     ticks: list[tuple[float, str]] = []
     for study in studies:
@@ -77,16 +67,21 @@ def draw(shown: Sequence[Bar], path: Path) -> None:
                         color=INK if light else PAPER,
                     )  # fmt: skip
                 left += seconds
-            axes.plot([bar.low, bar.high], [top, top], color=INK, linewidth=1.2, solid_capstyle="butt")
-            axes.text(max(left, bar.high) + 0.012 * longest, top, f"{bar.total:.2f}", va="center", ha="left", weight="bold")
+            axes.plot([bar.total.low, bar.total.high], [top, top], color=INK, linewidth=1.2, solid_capstyle="butt")
+            axes.text(
+                max(left, bar.total.high) + 0.012 * longest, top, f"{bar.total.value:.2f}", va="center", ha="left", weight="bold"
+            )
             ticks.append((top, bar.chain))
             top += 0.86
         top += 1.0
     axes.set_yticks([place for place, _ in ticks], [name for _, name in ticks], color=PALE)
     axes.set_ylim(top - 0.9, -1.15)
     axes.set_xlim(0, longest * 1.09)
-    axes.set_xlabel("CPU seconds, all threads; the line is the interval of the total's median. Without the network's own run.")
-    axes.tick_params(length=0)
+    axes.set_xlabel(
+        "CPU seconds of all threads, without the network's own run. The thin line is the interval of the total's median.",
+        loc="left", color=PALE, size=9.5,
+    )  # fmt: skip
+    axes.tick_params(length=0, colors=PALE)
     axes.grid(axis="x", color="#e4e9ed", linewidth=0.8)
     axes.set_axisbelow(True)
     for side in ("top", "right", "left", "bottom"):

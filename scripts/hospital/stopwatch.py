@@ -127,6 +127,7 @@ class ProcessorCurve:
     ) -> None:
         self._stop.set()
         self._thread.join()
+        self._read()
 
     def between(self, begun: float, ended: float) -> float:
         """Processor seconds between two moments of :func:`time.time`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -33,11 +34,12 @@ NOTE = (
 
 @dataclass
 class Node:
-    """One Orthanc, and how many images a second it took, by way and round."""
+    """One Orthanc; by way and round, how many images a second it took, and the processor milliseconds that an image cost it."""
 
     orthanc: Orthanc
     curve: ProcessorCurve
     rates: dict[str, list[float]] = field(default_factory=lambda: {C_STORE: [], REST: []})
+    cost_ms: dict[str, list[float]] = field(default_factory=lambda: {C_STORE: [], REST: []})
 
 
 def with_and_without(case: Case, effort: Effort) -> Findings:
@@ -52,10 +54,15 @@ def with_and_without(case: Case, effort: Effort) -> Findings:
             for way, store in ways.items():
                 order = list(nodes)[number % len(nodes) :] + list(nodes)[: number % len(nodes)]
                 for name in order:
-                    took = _round(nodes, nodes[name], store)
+                    took_s, cpu_s = _round(nodes, nodes[name], store)
                     if number:  # the first round is for warmth
-                        nodes[name].rates[way].append(len(study.files) / took)
+                        nodes[name].rates[way].append(len(study.files) / took_s)
+                        nodes[name].cost_ms[way].append(1000 * cpu_s / len(study.files))
     figures = [Figure.of(f"{way}, {name}", "images/s", node.rates[way]) for way in ways for name, node in nodes.items()]
+    figures += [
+        Figure.of(f"{way}, {name}, Orthanc's processor time", "CPU ms/image", node.cost_ms[way])
+        for way in ways for name, node in nodes.items()
+    ]  # fmt: skip
     targets = [
         Target(f"{way}, {name}, over without", least, False, "×", ratio(nodes[name].rates[way], nodes[PLAIN].rates[way]))
         for (way, name), least in LEAST.items()
@@ -83,11 +90,13 @@ def _started(running: ExitStack, effort: Effort, name: str, section: Mapping[str
     return Node(orthanc, running.enter_context(ProcessorCurve(orthanc.pid)))
 
 
-def _round(nodes: Mapping[str, Node], node: Node, store: Callable[[Orthanc], float]) -> float:
-    """Seconds; the images are gone again afterwards."""
+def _round(nodes: Mapping[str, Node], node: Node, store: Callable[[Orthanc], float]) -> tuple[float, float]:
+    """Wall seconds, and the processor seconds that Orthanc took meanwhile; the images are gone again afterwards."""
     for each in nodes.values():
         each.curve.wait_quiet(QUIET_SHARE, QUIET_FOR_S, 20)
+    begun = time.time()
     took = store(node.orthanc)
+    cpu_s = node.curve.between(begun, time.time())
     for study in node.orthanc.studies():
         node.orthanc.delete(f"/studies/{study}")
-    return took
+    return took, cpu_s

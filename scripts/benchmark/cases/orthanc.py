@@ -19,6 +19,7 @@ from benchmark import studies
 from benchmark.case import Case, Effort
 from benchmark.findings import Figure, Findings, Target
 from benchmark.ours import Product
+from benchmark.profiling import profile
 from benchmark.senders import send, shares
 from benchmark.statistics import median
 from benchmark.stopwatch import Laps
@@ -82,7 +83,8 @@ def _measured(
 ) -> Findings:
     measured = Measured()
     study = make("warm")
-    network_s, objects = _network(study, effort.folder)
+    product = Product(study.model_id, effort.folder)
+    network_s, objects = _network(product, study)
     with Hospital(effort.folder / "hospital", vigil=SECTION) as hospital:
         version = str(hospital.orthanc.get("/system")["Version"])
         with ProcessorCurve(hospital.orthanc.pid) as curve:
@@ -113,12 +115,15 @@ def _measured(
         version=version, stable_age=hospital.orthanc.stable_age_s, objects=objects, network=network_s,
         volume=study.volume_bytes >> 20,
     )
-    return Findings(case.name, case.title, note, figures=tuple(figures), targets=tuple(targets))
+    missed = any(not target.met for target in targets)
+    return Findings(
+        case.name, case.title, note, figures=tuple(figures), targets=tuple(targets),
+        profile=profile(lambda: product.run(study, Laps())) if missed else "",
+    )  # fmt: skip
 
 
-def _network(study: Study, folder: Path) -> tuple[float, int]:
+def _network(product: Product, study: Study) -> tuple[float, int]:
     """CPU seconds of the network's run on this study, the median of up to three, and how many objects come of it."""
-    product = Product(study.model_id, folder)
     taken: list[float] = []
     while len(taken) < 3 and sum(taken) < 3.0:
         product.door.forget()
@@ -134,7 +139,7 @@ def _one(
     assert isinstance(pacs, Pacs)
     folders = shares(folder, study.files)
     before_pacs, before_alerts = len(pacs.objects()), len(hospital.ris.received())
-    before = _stages(orthanc.get_bytes("/vigil/metrics").decode())
+    before = stages(orthanc.get_bytes("/vigil/metrics").decode())
     curve.wait_quiet(QUIET_SHARE, QUIET_FOR_S, 20)
     forget_peak(orthanc.pid)
     begun = time.time()
@@ -160,12 +165,12 @@ def _one(
             measured.acknowledged_s.append(acknowledged - last)
             measured.alert_s.append(acknowledged - stored)
     measured.volumes.append((memory_kib(orthanc.pid, "VmHWM") - idle_kib) * 1024 / study.volume_bytes)
-    after = _stages(orthanc.get_bytes("/vigil/metrics").decode())
+    after = stages(orthanc.get_bytes("/vigil/metrics").decode())
     for name, seconds in after.items():
         measured.stages_s.setdefault(name, []).append(seconds - before.get(name, 0.0))
 
 
-def _stages(exposition: str) -> Mapping[str, float]:
+def stages(exposition: str) -> Mapping[str, float]:
     """Seconds by stage so far, as Vigil's metrics tell them."""
     return {
         sample.labels["stage"]: sample.value
