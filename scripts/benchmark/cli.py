@@ -22,6 +22,7 @@ from hospital.orthanc import REPOSITORY
 PAGE = REPOSITORY / "docs" / "performance.md"
 PICTURE = Path("images") / "bench-stages.png"
 REPEATS_QUICK = 3
+FAULT, INTERRUPTED = 1, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,9 +34,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _measure(_named(options.measure), options)
     try:
         enter_namespace()
+        return _run(options)
     except NamespaceUnavailable as error:
         print(error, file=sys.stderr)
-        return 1
+        return FAULT
+    except KeyboardInterrupt:
+        say("Stopped; nothing was written.")
+        return INTERRUPTED
+
+
+def _run(options: argparse.Namespace) -> int:
     chosen = [_named(name) for name in options.only] or list(CASES)
     if warning := busy():
         say(f"\n  ! {warning}\n")
@@ -49,8 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report = Report(told | {"warning": warning} if warning else told, tuple(findings), options.quick)
     seconds = time.monotonic() - begun
     report = replace(report, conditions={**report.conditions, "took": f"{seconds / 60:.1f} minutes"})
-    _write(report, options.out, to_page=not options.only and not options.quick)
-    return 1 if any(item.failed for item in findings) else 0
+    write(report, options.out, None if options.only or options.quick else PAGE)
+    return FAULT if any(item.failed for item in findings) else 0
 
 
 def _measure(case: Case, options: argparse.Namespace) -> int:
@@ -60,7 +68,8 @@ def _measure(case: Case, options: argparse.Namespace) -> int:
     return 0
 
 
-def _write(report: Report, out: Path, *, to_page: bool) -> None:
+def write(report: Report, out: Path, page: Path | None) -> None:
+    """Into ``out``, and between the markers of ``page`` where there is one, with the picture beside it."""
     (out / "report.json").write_bytes(REPORT.dump_json(report, indent=2))
     drawn = bars(report.findings)
     picture = out / PICTURE.name
@@ -68,13 +77,13 @@ def _write(report: Report, out: Path, *, to_page: bool) -> None:
         draw(drawn, picture)
     (out / "report.md").write_text(markdown(report, PICTURE.name if drawn else ""), "utf-8")
     say(f"\nReport: {out / 'report.md'}, {out / 'report.json'}" + (f", {picture}" if drawn else ""))
-    if not to_page:
+    if page is None:
         say("docs/performance.md is left as it is: only a whole run that is not quick goes there.")
         return
     if drawn:
-        shutil.copyfile(picture, PAGE.parent / PICTURE)
-    splice(PAGE, markdown(report, str(PICTURE) if drawn else ""))
-    say(f"Written into {PAGE}.")
+        shutil.copyfile(picture, page.parent / PICTURE)
+    splice(page, markdown(report, str(PICTURE) if drawn else ""))
+    say(f"Written into {page}.")
 
 
 def _tell(findings: Findings) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
+from pathlib import Path
 
 import imagecodecs
 import numpy as np
@@ -18,8 +22,10 @@ from hospital.ct_head import ct_head, with_insert
 from hospital.ct_series import Acquisition, Patient, ct_series, dicom_bytes
 from hospital.hospital import BRAIN_MODEL, MODEL
 from hospital.mr_head import mr_head, mr_series
+from hospital.orthanc import REPOSITORY
 from hospital.phantom import Head, phantom
 
+CACHE = REPOSITORY / "build" / "bench-cache"
 SLICES, MATRIX = 300, 512
 LARGE_HEAD = Head(
     slices=SLICES, matrix=MATRIX, spacing_mm=(0.6, 0.45, 0.45), insert_ml=20.0, oversampling=1, noise_hu=4.0, seed=1
@@ -73,7 +79,16 @@ def demo_mr(seed: str = "bench") -> Study:
 
 @cache
 def _large_hu() -> NDArray[np.float32]:
-    return phantom(LARGE_HEAD)
+    """Made once and kept under build/, by the name of all that it is made from: every case has a process of its own."""
+    made_from = repr(LARGE_HEAD).encode() + Path(inspect.getfile(phantom)).read_bytes()
+    kept = CACHE / f"head-{sha256(made_from).hexdigest()[:16]}.npy"
+    if not kept.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        partial = CACHE / f"{os.getpid()}.npy"  # whole or not at all
+        np.save(partial, phantom(LARGE_HEAD))
+        partial.replace(kept)
+    hu: NDArray[np.float32] = np.load(kept)
+    return hu
 
 
 @cache

@@ -17,7 +17,7 @@ from hospital.hospital import LIVE, MODEL
 from hospital.orthanc import Orthanc
 from hospital.stopwatch import ProcessorCurve
 
-IMAGES = 150
+IMAGES = 100
 NEVER_STABLE_S = 3600
 QUIET_SHARE, QUIET_FOR_S = 0.06, 0.5
 PLAIN, DECODING, NOT_DECODING = "without the bundle", "with it", "with it, decoding on arrival off"

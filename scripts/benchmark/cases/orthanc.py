@@ -43,8 +43,8 @@ NOTE = (
     "Three C-STORE senders (dcmsend) to a real Orthanc {version} with StableAge {stable_age} s, a PACS (storescp) and a "
     "RIS. CPU is all that Orthanc's process took from the last image's answer until the answer was stored, its own work "
     "and {objects} objects stored included; the network's {network:.2f} CPU s (measured apart, one thread) are taken off. "
-    "Memory is the process's highest resident set while a study went through, over that of the fresh, ready process, in "
-    "volumes of {volume} MiB."
+    "Memory is the process's highest resident set while a study went through, over that of the fresh, ready process, the "
+    "network's included, in volumes of {volume} MiB."
 )
 
 
@@ -84,7 +84,8 @@ def _measured(
     measured = Measured()
     study = make("warm")
     product = Product(study.model_id, effort.folder)
-    network_s, objects = _network(product, study)
+    objects = len(product.run(study, Laps()).objects)
+    network_s = product.door.ran.cpu_s
     with Hospital(effort.folder / "hospital", vigil=SECTION) as hospital:
         version = str(hospital.orthanc.get("/system")["Version"])
         with ProcessorCurve(hospital.orthanc.pid) as curve:
@@ -122,16 +123,6 @@ def _measured(
     )  # fmt: skip
 
 
-def _network(product: Product, study: Study) -> tuple[float, int]:
-    """CPU seconds of the network's run on this study, the median of up to three, and how many objects come of it."""
-    taken: list[float] = []
-    while len(taken) < 3 and sum(taken) < 3.0:
-        product.door.forget()
-        objects = len(product.run(study, Laps()).objects)
-        taken.append(product.door.ran.cpu_s)
-    return median(taken).value, objects
-
-
 def _one(
     hospital: Hospital, curve: ProcessorCurve, study: Study, folder: Path, idle_kib: int, measured: Measured
 ) -> None:
@@ -151,7 +142,6 @@ def _one(
         "objects in the PACS and the alert", timeout_s=120,
         condition=lambda: len(pacs.objects()) > before_pacs and (not alerts or len(hospital.ris.received()) > before_alerts),
     )  # fmt: skip
-    curve.wait_quiet(QUIET_SHARE, QUIET_FOR_S, 30)
     analysis = wait_settled(hospital, study.study_uid)[0]
     stored = max(_moment(item["stored_at"]) for item in analysis["objects"])
     measured.after_cpu_s.append(curve.between(last, stored))

@@ -8,7 +8,9 @@ import pytest
 
 from benchmark.apart import run_apart
 from benchmark.case import CASES
-from benchmark.cli import main
+from benchmark.cli import main, write
+from benchmark.findings import Findings, Report
+from benchmark.report import BEGIN, END
 
 
 def test_the_list_names_every_case(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -42,3 +44,15 @@ def test_a_case_that_breaks_takes_no_other_with_it_and_its_last_word_is_kept(tmp
     found = run_apart(replace(CASES[0], name="unheard-of"), True, tmp_path)
     assert "unheard-of" in found.failed
     assert found.figures == ()
+
+
+def test_a_whole_run_goes_into_the_page_and_any_other_into_its_own_folder_alone(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"{BEGIN}\n{END}\n")
+    report = Report({}, (Findings("x", "A title", "A note."),))
+    write(report, tmp_path, None)
+    assert "A title" in (tmp_path / "report.md").read_text()
+    assert "A title" in (tmp_path / "report.json").read_text()
+    assert "A title" not in page.read_text()
+    write(report, tmp_path, page)
+    assert "A title" in page.read_text()
