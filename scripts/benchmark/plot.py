@@ -67,7 +67,8 @@ def draw(shown: Sequence[Bar], path: Path) -> None:
                         color=INK if light else PAPER,
                     )  # fmt: skip
                 left += seconds
-            axes.plot([bar.total.low, bar.total.high], [top, top], color=INK, linewidth=1.2, solid_capstyle="butt")
+            below = top + 0.27  # the bar's own numbers stay legible
+            axes.plot([bar.total.low, bar.total.high], [below, below], color=INK, linewidth=1.2, solid_capstyle="butt")
             axes.text(
                 max(left, bar.total.high) + 0.012 * longest, top, f"{bar.total.value:.2f}", va="center", ha="left", weight="bold"
             )
