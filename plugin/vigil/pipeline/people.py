@@ -1,0 +1,59 @@
+"""Alerts and the people they are for, put together: the outboxes, the ladders, the channels, the desk and the links."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+
+from vigil.delivery.escalation.link import PURPOSE, Links
+from vigil.domain.clock import Clock
+from vigil.domain.gateway import Gateway
+from vigil.inference.registry import InstalledModel
+from vigil.pipeline.deliver import ALERT, Courier, ris_queue
+from vigil.pipeline.desk import AlertDesk
+from vigil.pipeline.engine import Task, Worker
+from vigil.pipeline.escalate import ESCALATE, ESCALATION, NOTIFY, Escalations, people_queue
+from vigil.pipeline.notify import Notices, Notifier
+from vigil.pipeline.outbox import TURN, Outboxes
+from vigil.pipeline.permission import Permission
+from vigil.pipeline.promise import AlertPromises
+from vigil.records.audit import Audit
+from vigil.records.ledger import Ledger
+from vigil.records.sealing import Sealer
+from vigil.settings import Settings
+from vigil.telemetry.logs import Log
+from vigil.telemetry.metrics import Metrics
+
+
+class People:
+    def __init__(
+        self, *, gateway: Gateway, ledger: Ledger, audit: Audit, settings: Settings, permission: Permission, courier: Courier,
+        models: Mapping[str, InstalledModel], sealer: Sealer, clock: Clock, stop: threading.Event, log: Log, metrics: Metrics,
+    ) -> None:
+        escalation = settings.escalation
+        self.links = Links(sealer.derive(PURPOSE), escalation.link_base, timedelta(hours=escalation.link_hours))
+        self.desk = AlertDesk(ledger, audit, clock)
+        self.alerts = AlertPromises(gateway=gateway, ledger=ledger, clock=clock)
+        self.escalations = Escalations(ledger=ledger, audit=audit, settings=settings, permission=permission, alerts=self.alerts,
+                                       clock=clock, log=log)
+        self.notices = Notices(gateway=gateway, settings=settings, models=models, links=self.links)
+        self._outboxes = Outboxes(courier=courier, ledger=ledger, settings=settings, clock=clock)
+        self._notifier = Notifier(ledger=ledger, audit=audit, settings=settings, notices=self.notices, desk=self.desk,
+                                  clock=clock, stop=stop, log=log, metrics=metrics)
+        self._settings = settings
+
+    def workers(self) -> dict[str, Worker]:
+        return {ALERT: self._outboxes.nudge, TURN: self._outboxes.turn, ESCALATE: self.escalations, NOTIFY: self._notifier}
+
+    def queues(self) -> set[str]:
+        escalation = self._settings.escalation
+        return {ESCALATION, *map(ris_queue, self._settings.ris), *map(people_queue, (*escalation.mail, *escalation.webhooks))}
+
+    def overdue(self) -> Iterable[Task]:
+        """What people are owed and no task will do soon."""
+        yield from self._outboxes.overdue()
+        yield from self.escalations.overdue()
+
+    def missing(self) -> list[str]:
+        return self._notifier.missing()
