@@ -12,7 +12,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 
 from vigil.delivery.connection import connected, read_secret, tls_context, tls_words
-from vigil.delivery.errors import DestinationBusy, DestinationRefused, DestinationSilent
+from vigil.delivery.errors import DestinationBusy, DestinationInvalid, DestinationRefused, DestinationSilent
 from vigil.delivery.escalation.notice import Notice, mail_text
 from vigil.settings.escalation import MailSettings
 
@@ -65,7 +65,10 @@ def send_mail(server: MailServer, message: EmailMessage, stop: threading.Event) 
     settings, label = server.settings, server.label
     password = None
     if settings.user is not None:
-        password = read_secret(label, settings.password_file, settings.password_variable).decode("utf-8", "replace")
+        secret = read_secret(label, settings.password_file, settings.password_variable)
+        if not secret.isascii() or not settings.user.isascii():
+            raise DestinationInvalid(f"{label}: user and password may hold ASCII characters only")
+        password = secret.decode("ascii")
     context = None if settings.security == "none" else tls_context(label, settings.authority_file)
     with connected(label, settings.host, settings.port, settings.timeout_seconds, stop) as raw:
         try:
@@ -81,7 +84,7 @@ def send_mail(server: MailServer, message: EmailMessage, stop: threading.Event) 
             raise DestinationRefused(f"{label} does not offer what the settings ask for: STARTTLS, or to log in") from error
         except ssl.SSLError as error:
             raise DestinationRefused(f"{label}: {tls_words(error)}") from error
-        except (smtplib.SMTPException, OSError, ValueError) as error:
+        except (smtplib.SMTPException, OSError) as error:
             raise DestinationSilent(f"{label} took the connection and did not answer as a mail server does, in time") from error
 
 
@@ -90,9 +93,8 @@ def _converse(raw: socket.socket, settings: MailSettings, context: ssl.SSLContex
     if settings.security == "tls" and context is not None:
         raw = context.wrap_socket(raw, server_hostname=settings.host)
     # The address as its own name: a look-up of the machine's name can take seconds and tells it to others.
-    client = _Client(raw, f"[{raw.getsockname()[0]}]")
+    client = _Client(raw, settings.host, settings.port, f"[{raw.getsockname()[0]}]")
     try:
-        client.connect(settings.host, settings.port)
         if settings.security == "starttls":
             client.starttls(context=context)
         if settings.user is not None and password is not None:
@@ -107,9 +109,9 @@ def _converse(raw: socket.socket, settings: MailSettings, context: ssl.SSLContex
 class _Client(smtplib.SMTP):
     """Over a connection that is open already."""
 
-    def __init__(self, raw: socket.socket, own_name: str) -> None:
+    def __init__(self, raw: socket.socket, host: str, port: int, own_name: str) -> None:
         self._raw = raw
-        super().__init__(local_hostname=own_name)
+        super().__init__(host, port, local_hostname=own_name)
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         return self._raw

@@ -35,6 +35,7 @@ from vigil.pipeline.retry import Backoff
 from vigil.pipeline.store import Storer
 from vigil.pipeline.watch import Watch
 from vigil.records.account import Account
+from vigil.records.alerts import AlertAccount
 from vigil.records.audit import Audit
 from vigil.records.ledger import Ledger
 from vigil.records.sealing import Sealer
@@ -63,6 +64,7 @@ class House:
         self._metrics = Metrics()
         self._models: tuple[InstalledModel, ...] = ()
         self.account: Account
+        self.alerts: AlertAccount
         self.people: People
 
     def start(self) -> None:
@@ -83,6 +85,7 @@ class House:
         settings, ledger = self._settings, self._ledger
         audit = Audit(ledger)
         self.account = Account(ledger)
+        self.alerts = AlertAccount(ledger)
         newest = self._gateway.last_change()
         installation = ledger.install_once(newest)
         if ledger.reset_change_cursor(newest):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
-from vigil.delivery.escalation.link import PURPOSE, Links
+from vigil.delivery.escalation.link import PURPOSE, Claim, Links
+from vigil.delivery.escalation.notice import Notice
 from vigil.domain.clock import Clock
 from vigil.domain.gateway import Gateway
 from vigil.inference.registry import InstalledModel
@@ -19,6 +21,7 @@ from vigil.pipeline.outbox import TURN, Outboxes
 from vigil.pipeline.permission import Permission
 from vigil.pipeline.promise import AlertPromises
 from vigil.records.audit import Audit
+from vigil.records.entries import PersonAcknowledgement
 from vigil.records.ledger import Ledger
 from vigil.records.sealing import Sealer
 from vigil.settings import Settings
@@ -42,6 +45,19 @@ class People:
         self._notifier = Notifier(ledger=ledger, audit=audit, settings=settings, notices=self.notices, desk=self.desk,
                                   clock=clock, stop=stop, log=log, metrics=metrics)
         self._settings = settings
+        self._ledger = ledger
+        self.clock = clock
+        self.zone = ZoneInfo(settings.time_zone)
+
+    def notice_of(self, claim: Claim) -> Notice | None:
+        """What the page of a link says, which is what its message said."""
+        critical, record = self._ledger.critical(claim.analysis_id), self._ledger.analysis(claim.analysis_id)
+        if critical is None or record is None:
+            return None
+        return self.notices.make(critical, record, claim.step, claim.channel)
+
+    def acknowledged_by(self, analysis_id: str) -> PersonAcknowledgement | None:
+        return self._ledger.acknowledged_by(analysis_id)
 
     def workers(self) -> dict[str, Worker]:
         return {ALERT: self._outboxes.nudge, TURN: self._outboxes.turn, ESCALATE: self.escalations, NOTIFY: self._notifier}
