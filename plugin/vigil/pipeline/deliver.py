@@ -50,10 +50,11 @@ class Suppressed(VigilError):
 
 @dataclass(frozen=True)
 class Tried:
-    """What came of an attempt. ``retry_after_s``: None where the delivery has ended. ``unreachable``: nothing could be brought to
-    the destination at all, so that what else waits for it would fare no better."""
+    """What came of an attempt. ``retry_after_s``: None where the delivery has ended. ``closed_for_s``: how long the destination is
+    better left alone, None where it answered. ``unreachable``: nothing at all could be brought there."""
 
     retry_after_s: float | None = None
+    closed_for_s: float | None = None
     unreachable: bool = False
 
 
@@ -135,14 +136,21 @@ class Courier:
         late = now - delivery.owed_from > timedelta(hours=self._retry.deadline_hours)
         tired = isinstance(error, Refused) and delivery.attempts + 1 >= self._retry.refused_attempts
         self._metrics.delivery_failed(delivery.destination, reason.category.value)
-        unreachable = isinstance(error, DestinationUnreachable | DestinationSilent)
+        closed_for_s, unreachable = self._closed_for_s(error, delay_s), isinstance(error, DestinationUnreachable)
         if late or tired:
             self._ledger.record_attempt(delivery.delivery_id, now, reason, None)
             self._finish(delivery, "parked", reason, {}, log)
-            return Tried(unreachable=unreachable)
+            return Tried(None, closed_for_s, unreachable)
         self._ledger.record_attempt(delivery.delivery_id, now, reason, now + timedelta(seconds=delay_s))
         log.warning("delivery-waits", category=reason.category.value, attempt=delivery.attempts + 1)
-        return Tried(delay_s, unreachable)
+        return Tried(delay_s, closed_for_s, unreachable)
+
+    def _closed_for_s(self, error: VigilError, delay_s: float) -> float | None:
+        """What could not be reached gets the whole pause. What took a message and fell silent may have choked on that one: others
+        try soon, while it waits longer and longer."""
+        if isinstance(error, DestinationUnreachable):
+            return delay_s
+        return self._retry.first_delay_seconds if isinstance(error, DestinationSilent) else None
 
     def _finish(self, delivery: DeliveryRecord, state: str, reason: Reason | None, evidence: dict[str, object],
                 log: Log) -> None:

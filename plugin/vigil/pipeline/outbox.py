@@ -82,7 +82,9 @@ class Outboxes:
                 continue
             if time.monotonic() - self._kicked.get(name, -KICK_EVERY_S) < KICK_EVERY_S:
                 continue
-            if self._first(name, now - timedelta(seconds=OVERDUE_S)) is not None:
+            first = self._first(name, now)
+            due = None if first is None else first.next_attempt_at or first.created_at
+            if due is not None and not now - timedelta(seconds=OVERDUE_S) < due <= now:
                 self._kicked[name] = time.monotonic()
                 yield _task(name, now, 0.0)
 
@@ -98,8 +100,10 @@ class Outboxes:
                 continue
             longest_s = STAT_LONGEST_PAUSE_S if first.priority == STAT else self._retry.maximum_delay_seconds
             tried = self._courier.bring_once(first, first.attempts + 1, longest_s)
-            if tried.unreachable:
-                self._close(name, tried.retry_after_s or self._retry.first_delay_seconds)
+            if tried.closed_for_s is not None:
+                self._close(name, tried.closed_for_s)
+                if tried.unreachable:
+                    self._park_late(name)
                 return self._later(name)
             self._closed.pop(name, None)
         return Verdict(retry_after_s=0.0)
@@ -113,6 +117,9 @@ class Outboxes:
     def _close(self, name: str, pause_s: float) -> None:
         now = time.monotonic()
         self._closed[name] = _Closed(now + pause_s, self._clock.now() + timedelta(seconds=pause_s), now)
+
+    def _park_late(self, name: str) -> None:
+        """Those that wait behind what could not be brought, and whose own deadline passed meanwhile."""
         deadline = timedelta(hours=self._retry.deadline_hours)
         for late in self._ledger.late_in_outbox(name, self._clock.now() - deadline):
             self._courier.end(late, "parked", Reason(
