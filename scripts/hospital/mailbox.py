@@ -9,7 +9,7 @@ from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from types import TracebackType
-from typing import Self, cast
+from typing import Any, Self, cast
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
@@ -24,7 +24,7 @@ class Received:
 
     @property
     def message(self) -> EmailMessage:
-        return cast(EmailMessage, message_from_bytes(self.content, policy=default))
+        return message_from_bytes(self.content, policy=default)
 
     @property
     def text(self) -> str:
@@ -48,7 +48,7 @@ class Mailbox:
         self._controller: Controller | None = None
 
     def start(self) -> Self:
-        secure: dict[str, object] = {}
+        secure: dict[str, Any] = {}
         if self.starttls is not None:
             secure = {"tls_context": self.starttls, "require_starttls": True}
         if self.login is not None:

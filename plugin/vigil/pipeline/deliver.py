@@ -50,8 +50,8 @@ class Suppressed(VigilError):
 
 @dataclass(frozen=True)
 class Tried:
-    """What came of an attempt. ``retry_after_s``: None where the delivery has ended. ``closed_for_s``: how long the destination is
-    better left alone, None where it answered. ``unreachable``: nothing at all could be brought there."""
+    """What came of an attempt. ``retry_after_s``: None where the delivery has ended. ``closed_for_s``: how long the destination
+    is better left alone, None where it answered. ``unreachable``: nothing at all could be brought there."""
 
     retry_after_s: float | None = None
     closed_for_s: float | None = None

@@ -84,8 +84,8 @@ def answered(ledger: Ledger, clock: MovingClock) -> Callable[..., AnalysisRecord
              category: int | None = 1) -> AnalysisRecord:
         ledger.begin_analysis(Analysis(
             analysis_id=analysis_id, orthanc_study_id=study or f"study-of-{analysis_id}", study_instance_uid="1.2.3",
-            model_id=MODEL, model_version="1.0.0", weights_sha256="w", operating_point="default", renderer_version="1", settings_sha256="x",
-            inputs_sha256=analysis_id, inputs=(), created_at=clock.now(), correlation_id="c", stage="live",
+            model_id=MODEL, model_version="1.0.0", weights_sha256="w", operating_point="default", renderer_version="1",
+            settings_sha256="x", inputs_sha256=analysis_id, inputs=(), created_at=clock.now(), correlation_id="c", stage="live",
             arrived_at=clock.now(), study_started_at=clock.now()))
         ledger.freeze_answer(analysis_id, answer or _positive(category), [])
         record = ledger.analysis(analysis_id)

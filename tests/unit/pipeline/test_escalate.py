@@ -77,7 +77,9 @@ def desk(ledger: Ledger, clock: Any) -> AlertDesk:
 
 
 @pytest.fixture
-def notifier(site: Settings, ledger: Ledger, models: dict[str, InstalledModel], desk: AlertDesk, clock: Any, log: Log) -> Notifier:
+def notifier(
+    site: Settings, ledger: Ledger, models: dict[str, InstalledModel], desk: AlertDesk, clock: Any, log: Log,
+) -> Notifier:
     notices = Notices(gateway=NoImages(), settings=site, models=models,  # type: ignore[arg-type]
                       links=Links(b"k" * 32, None, timedelta(hours=1)))
     return Notifier(ledger=ledger, audit=Audit(ledger), settings=site, notices=notices, desk=desk, clock=clock,
@@ -127,8 +129,8 @@ def test_a_research_model_that_nobody_answers_for_tells_nobody(
 ) -> None:
     alone = settings(Models={"hyperdense-volume-ct-head": {"Stage": "live"}}).model_copy(update={"escalation": site.escalation})
     escalations = Escalations(
-        ledger=ledger, audit=Audit(ledger), settings=alone, permission=Permission(alone, models, clock.now()), clock=clock, log=log,
-        alerts=AlertPromises(gateway=NoImages(), ledger=ledger, clock=clock))  # type: ignore[arg-type]
+        ledger=ledger, audit=Audit(ledger), settings=alone, permission=Permission(alone, models, clock.now()), clock=clock,
+        log=log, alerts=AlertPromises(gateway=NoImages(), ledger=ledger, clock=clock))  # type: ignore[arg-type]
     assert escalations.begin(answered("a1")) == []
     assert ledger.critical("a1") is None
 
@@ -160,7 +162,8 @@ def test_an_acknowledgement_ends_it_and_what_waits_is_not_sent(
 
 
 def test_a_dead_mail_server_delays_no_other_channel_and_is_tried_less_and_less(
-    escalations: Escalations, notifier: Notifier, ledger: Ledger, answered: Callable[..., AnalysisRecord], pager: Pager, clock: Any,
+    escalations: Escalations, notifier: Notifier, ledger: Ledger, answered: Callable[..., AnalysisRecord], pager: Pager,
+    clock: Any,
 ) -> None:
     escalations.begin(answered("a1"))
     escalations("a1", 1)

@@ -57,8 +57,8 @@ def site(settings: Callable[..., Settings]) -> Settings:
 
 @pytest.fixture
 def outboxes(receiver: Receiver, site: Settings, ledger: Ledger, clock: Any, log: Log) -> Outboxes:
-    courier = Courier(bring=receiver, notified="alerted", ledger=ledger, audit=Audit(ledger), retry=site.retry, clock=clock, log=log,
-                      metrics=Metrics())
+    courier = Courier(bring=receiver, notified="alerted", ledger=ledger, audit=Audit(ledger), retry=site.retry, clock=clock,
+                      log=log, metrics=Metrics())
     return Outboxes(courier=courier, ledger=ledger, settings=site, clock=clock)
 
 
