@@ -47,6 +47,7 @@ class Notice:
             ("Found", f"{self.found_at.astimezone(self.zone):%Y-%m-%d %H:%M %Z}"),
             ("Accession number", self.accession_number),
             ("Study", self.study_description),
+            ("Model", "for research, not cleared for clinical use" if self.research else None),
             ("Alert", self.short_id),
         ]
         return [(name, value) for name, value in rows if value]
@@ -63,8 +64,6 @@ def mail_text(notice: Notice) -> tuple[str, str]:
     else:
         lines += ["", f"Please look at the images, then acknowledge: vigil alerts acknowledge {notice.short_id} --by YOUR-NAME"]
     lines += ["", DISCLAIMER]
-    if notice.research:
-        lines.append("Research model: not cleared for clinical use.")
     return f"{notice.headline} ({notice.short_id})", "\n".join(lines) + "\n"
 
 
