@@ -8,6 +8,7 @@ import json
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -39,6 +40,8 @@ class Pager:
     tls: ssl.SSLContext | None = None
     status: int = 200
     answer: str = "{}"
+    clock: Callable[[], float] = time.time
+    """Seconds since 1970."""
 
     def __post_init__(self) -> None:
         self.pages: list[Page] = []
@@ -95,7 +98,7 @@ class Pager:
         with self._came:
             if not hmac.compare_digest(wanted, page.headers.get("vigil-signature", "")):
                 self.unsigned.append("signature")
-            elif abs(time.time() - int(stamp)) > FRESH_S:
+            elif abs(self.clock() - int(stamp)) > FRESH_S:
                 self.unsigned.append("old")
             elif page.content["id"] in self._seen:
                 self.unsigned.append("seen before")

@@ -93,6 +93,8 @@ class Courier:
         """``attempt`` sets the pause after a failure, which is at most ``longest_s``. Raises :class:`Stopping`."""
         record = self._ledger.analysis(delivery.analysis_id)
         if record is None or record.answer is None:
+            self._ledger.finish_delivery(delivery.delivery_id, "cancelled", self._clock.now(), Reason(
+                Category.INTERNAL, "the ledger holds no answer that it could bring"))
             return Tried()
         analysis = record.analysis
         log = self._log_of(delivery, analysis)

@@ -76,14 +76,17 @@ class Escalations:
         self._kicked: dict[str, float] = {}
 
     def begin(self, record: AnalysisRecord) -> list[Task]:
-        """Of an analysis whose results are stored: its own ladder, where people are to be told; and a look at every earlier
-        result of the study that it replaces."""
+        """Of an analysis whose results are stored: its own ladder, where people are to be told; a look at every earlier result of
+        the study that it replaces; and the newer answer for each RIS that a step had told."""
         now, tasks = self._clock.now(), []
-        before = self._predecessor(record)
+        before, told = self._predecessor(record), set()
         while before is not None:
-            if self._ledger.critical(before.analysis.analysis_id) is not None:
-                tasks.append(self._task(before.analysis.analysis_id, now, now))
+            earlier = before.analysis.analysis_id
+            if self._ledger.critical(earlier) is not None:
+                tasks.append(self._task(earlier, now, now))
+                told |= {note.channel for note in self._ledger.notifications(earlier) if note.method == "hl7"}
             before = self._predecessor(before)
+        tasks += [self._alerts.promise(record, name) for name in sorted(told) if name in self._settings.ris]
         analysis, answer = record.analysis, record.answer
         if answer is None or answer.kind is not AnswerKind.POSITIVE or not self._allowed(record, now):
             return tasks

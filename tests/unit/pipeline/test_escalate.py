@@ -23,7 +23,7 @@ from vigil.pipeline.notify import Notices, Notifier
 from vigil.pipeline.permission import Permission
 from vigil.pipeline.promise import AlertPromises
 from vigil.records.audit import Audit
-from vigil.records.entries import AnalysisRecord
+from vigil.records.entries import STAT, AnalysisRecord
 from vigil.records.ledger import Ledger
 from vigil.settings import Settings
 from vigil.telemetry.logs import Log
@@ -45,8 +45,8 @@ def mailbox() -> Mailbox:
 
 
 @pytest.fixture
-def pager() -> Pager:
-    return Pager(SECRET.encode())
+def pager(clock: Any) -> Pager:
+    return Pager(SECRET.encode(), clock=lambda: clock.now().timestamp())
 
 
 @pytest.fixture
@@ -214,6 +214,27 @@ def test_whoever_was_told_of_a_positive_is_told_when_it_no_longer_stands(
             "AI alert, category 1, not yet acknowledged", "AI alert withdrawn, category 1: disregard the one sent before"]
         assert escalations(look.subject, look.attempt).follow == (), "once"
     assert told(ledger, "a1") == {(0, "mail"): "sent", (WITHDRAWAL, "mail"): "sent"}
+
+
+def test_a_ris_that_a_step_told_gets_the_newer_answer_too(
+    escalations: Escalations, ledger: Ledger, answered: Callable[..., AnalysisRecord], clock: Any,
+) -> None:
+    escalations.begin(answered("a1", study="s"))
+    clock.move(600)
+    escalations("a1", 1)
+    tasks = escalations.begin(answered("a2", NEGATIVE, study="s"))
+    assert subjects(tasks) == ["escalate a1", "alert deliver|ris2|a2|2"]
+    corrects = ledger.delivery("deliver|ris2|a2|2")
+    assert corrects is not None
+    assert corrects.priority == STAT, "what corrects an urgent alert is as urgent"
+
+
+def test_a_secret_that_cannot_be_read_is_told_before_it_is_needed(notifier: Notifier, tmp_path: Path) -> None:
+    assert notifier.missing() == []
+    (tmp_path / "secret").unlink()
+    said, = notifier.missing()
+    assert "webhook 'pager'" in said
+    assert "secret cannot be read" in said
 
 
 def test_a_failure_replaces_nothing_and_a_newer_positive_has_a_ladder_of_its_own(

@@ -128,11 +128,18 @@ def test_an_urgent_one_knocks_before_the_pause_is_over_and_no_other_does(
         seconds(outboxes.turn("ris", 1).follow[0].delay_s)
     outboxes.turn("ris", 1)  # from here it is left alone for 40 s
     knocks = len(receiver.knocks)
-    for name, urgency, after_s in (("too soon", STAT, 4), ("routine", ROUTINE, 2), ("urgent", STAT, 0), ("at once", STAT, 0)):
-        wait(name, name, urgency)
+
+    def arrives(name: str, priority: int) -> int:
+        wait(name, name, priority)
         outboxes.nudge(name, 1)
-        seconds(after_s)
-    assert receiver.knocks[knocks:] == ["too soon"], "one knock, by the urgent one that waits longest"
+        return len(receiver.knocks) - knocks
+
+    assert arrives("urgent, too soon after the last knock", STAT) == 0
+    seconds(6)
+    assert arrives("routine", ROUTINE) == 0
+    assert arrives("urgent", STAT) == 1
+    assert arrives("urgent, at once", STAT) == 1
+    assert receiver.knocks[-1] == "urgent, too soon after the last knock", "the urgent one that waits longest"
 
 
 def test_an_urgent_one_is_never_kept_waiting_for_long_once_the_receiver_is_back(
