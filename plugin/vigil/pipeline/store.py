@@ -58,6 +58,8 @@ class Storer:
                     return Verdict()
                 with self._metrics.stage("store"):
                     stored = self._store(analysis)
+                # owed before it counts as done: the reconciler looks at nothing else
+                deliveries = () if stored is None else self._deliveries(record)
             except Stopping:
                 return Verdict(retry_after_s=1.0)
             except (GatewayError, ModelMissing) as error:
@@ -69,7 +71,6 @@ class Storer:
                 end_deleted(self._ledger, self._audit, analysis, self._clock)
                 log.info("study-deleted")
                 return Verdict()
-            deliveries = self._deliveries(record)  # owed before it counts as done: the reconciler looks at nothing else
             self._ledger.set_analysis_state(subject, "stored")
             self._audit.append("stored", subject, actor="vigil", role="system", evidence={"objects": stored})
             log.info("stored", objects=stored)
@@ -100,7 +101,6 @@ class Storer:
             identity = delivery_id(name, analysis.analysis_id, analysis.revision)
             self._ledger.begin_delivery(identity, name, "dicom", analysis.analysis_id, analysis.revision, now)
             tasks.append(Task(FORWARD, identity, pacs_queue(name)))
-        tasks += self._escalations.begin(record)
         told_later = self._settings.escalation.told()
         tasks += [self._alerts.promise(record, name) for name in self._settings.ris if name not in told_later]
-        return tuple(tasks)
+        return (*tasks, *self._escalations.begin(record))
