@@ -11,7 +11,18 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from vigil.delivery.escalation.ladder import BUDGETED, Budget, Message, Overflow, Plan, QuietHours, Rules, Step, plan
+from vigil.delivery.escalation.ladder import (
+    BUDGETED,
+    CLOCK_TOLERANCE,
+    Budget,
+    Message,
+    Overflow,
+    Plan,
+    QuietHours,
+    Rules,
+    Step,
+    plan,
+)
 from vigil.delivery.policy import gravest_category
 from vigil.domain.answer import AnswerKind, Reason
 from vigil.domain.clock import Clock
@@ -74,6 +85,7 @@ class Escalations:
         self._clock = clock
         self._log = log
         self._kicked: dict[str, float] = {}
+        self._looked: tuple[float, datetime] | None = None
 
     def begin(self, record: AnalysisRecord) -> list[Task]:
         """Of an analysis whose results are stored: its own ladder, where people are to be told; a look at every earlier result of
@@ -119,17 +131,29 @@ class Escalations:
     def overdue(self) -> Iterable[Task]:
         """Ladders whose look is overdue: its task was lost, or the clock was put back. Messages likewise."""
         now = self._clock.now()
+        self._follow_the_clock(now)
         early = now - timedelta(seconds=OVERDUE_S)
-        longest = max((step.after for ladder in self._rules.ladders.values() for step in ladder), default=timedelta(0))
-        per = timedelta(0) if self._rules.budget is None else self._rules.budget.per
-        for subject in self._ledger.criticals_due(early, now + longest + per + timedelta(days=1)):
+        for subject in self._ledger.criticals_due(early, now + CLOCK_TOLERANCE):
             if self._may_kick(subject):
                 yield self._task(subject, now, now)
-        latest = now + timedelta(seconds=2 * self._settings.retry.maximum_delay_seconds)
+        latest = now + timedelta(seconds=self._settings.retry.maximum_delay_seconds) + CLOCK_TOLERANCE
         for note in self._ledger.waiting_notifications():
             due = note.next_at or note.at
             if not early < due < latest and self._may_kick(f"{note.analysis_id}|{note.step}|{note.channel}"):
                 yield notify_task(note, now, now)
+
+    def _follow_the_clock(self, now: datetime) -> None:
+        """A clock that was put back since the last look takes the ladders with it, or they would stand still for that long. One
+        that jumped ahead does not: it may be a machine that slept."""
+        before, self._looked = self._looked, (time.monotonic(), now)
+        if before is None:
+            return
+        back = (now - before[1]) - timedelta(seconds=self._looked[0] - before[0])
+        if back >= -CLOCK_TOLERANCE:
+            return
+        self._log.warning("clock-put-back", seconds=-back.total_seconds())
+        for critical, next_at in self._ledger.climbing():
+            self._ledger.plan_critical(critical.analysis_id, critical.counted_from + back, next_at + back)
 
     def _may_kick(self, subject: str) -> bool:
         now = time.monotonic()

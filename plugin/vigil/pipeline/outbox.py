@@ -109,7 +109,7 @@ class Outboxes:
         return Verdict(retry_after_s=0.0)
 
     def _first(self, name: str, now: datetime) -> DeliveryRecord | None:
-        return self._ledger.first_in_outbox(name, now, now + timedelta(seconds=2 * self._retry.maximum_delay_seconds))
+        return self._ledger.first_in_outbox(name, now, now + timedelta(seconds=self._retry.maximum_delay_seconds + OVERDUE_S))
 
     def _held(self, delivery: DeliveryRecord) -> Reason | None:
         return why_held(self._ledger, delivery.analysis_id, self._hold_when_reported)

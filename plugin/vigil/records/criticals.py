@@ -68,14 +68,21 @@ class Criticals(LedgerPart):
             connection.execute(update(critical_result).where(critical_result.c.analysis_id == analysis_id)
                                .values(counted_from=counted_from, next_at=next_at))
 
-    def criticals_due(self, before: datetime, after: datetime) -> list[str]:
-        """Open ones whose ladder should have been looked at before ``before``, or would be only after ``after``, which no
-        ladder asks for: the clock was put back."""
-        planned = critical_result.c.next_at
+    def criticals_due(self, before: datetime, now: datetime) -> list[str]:
+        """Open ones whose ladder should have been looked at before ``before``, or counts from a moment that is still to come: the
+        clock was put back."""
+        planned, counted_from = critical_result.c.next_at, critical_result.c.counted_from
         query = (select(critical_result.c.analysis_id)
-                 .where(critical_result.c.state == OPEN, or_(planned < before, planned > after)).order_by(planned))
+                 .where(critical_result.c.state == OPEN, or_(planned < before, planned.is_not(None) & (counted_from > now)))
+                 .order_by(planned))
         with self._database.read() as connection:
             return list(connection.execute(query).scalars())
+
+    def climbing(self) -> list[tuple[CriticalResult, datetime]]:
+        """Open ones whose ladder has not ended, each with the moment at which it is looked at next."""
+        query = select(critical_result).where(critical_result.c.state == OPEN, critical_result.c.next_at.is_not(None))
+        with self._database.read() as connection:
+            return [(_critical(row), row.next_at) for row in connection.execute(query)]
 
     def promise_notification(
         self, analysis_id: str, step: int, channel: str, method: str, state: NotificationState, at: datetime,

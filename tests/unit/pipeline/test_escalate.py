@@ -16,6 +16,7 @@ from vigil.delivery.escalation.link import Links
 from vigil.domain.answer import Answer, AnswerKind, Reason
 from vigil.domain.errors import Category
 from vigil.inference.registry import InstalledModel
+from vigil.pipeline import escalate
 from vigil.pipeline.desk import AlertDesk
 from vigil.pipeline.errors import AlertUnchanged, AlertUnknown
 from vigil.pipeline.escalate import WITHDRAWAL, Escalations
@@ -316,6 +317,30 @@ def test_a_clock_that_was_put_back_makes_the_ladder_count_anew(
     assert again.attempt < first.follow[1].attempt
     clock.move(600)
     escalations("a1", again.attempt)
+    assert told(ledger, "a1")[(1, "pager")] == "waiting"
+
+
+def test_a_clock_that_is_put_back_by_an_hour_delays_no_step_by_an_hour(
+    escalations: Escalations, ledger: Ledger, answered: Callable[..., AnalysisRecord], clock: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    passed = [0.0]
+    monkeypatch.setattr(escalate.time, "monotonic", lambda: passed[0])
+
+    def pass_by(seconds: float) -> list[str]:
+        passed[0] += seconds
+        clock.move(seconds)
+        return subjects(escalations.overdue())
+
+    escalations.begin(answered("a1"))
+    escalations("a1", 1)
+    ledger.record_notification("a1", 0, "mail", "sent", clock.now())
+    assert pass_by(300) == []
+    clock.move(-3600)
+    assert pass_by(2) == []
+    assert pass_by(290) == []
+    assert pass_by(20) == ["escalate a1"], "ten minutes after the finding, as by any other clock"
+    escalations("a1", 2)
     assert told(ledger, "a1")[(1, "pager")] == "waiting"
 
 

@@ -90,11 +90,13 @@ def test_the_budget_counts_what_was_sent_or_is_on_its_way_by_category(
 def test_ladders_that_are_overdue_are_found_also_after_the_clock_was_put_back(ledger: Ledger, begun: str, clock: Any) -> None:
     now = clock.now()
     ledger.plan_critical(begun, now, now + MINUTE)
-    assert ledger.criticals_due(now, now + 2 * MINUTE) == []
-    assert ledger.criticals_due(now + 2 * MINUTE, now + 3 * MINUTE) == [begun]
-    assert ledger.criticals_due(now - 60 * MINUTE, now - 58 * MINUTE) == [begun]
+    assert [(item.analysis_id, at) for item, at in ledger.climbing()] == [(begun, now + MINUTE)]
+    assert ledger.criticals_due(now, now) == []
+    assert ledger.criticals_due(now + 2 * MINUTE, now + 2 * MINUTE) == [begun]
+    assert ledger.criticals_due(now - 60 * MINUTE, now - 60 * MINUTE) == [begun]
     ledger.plan_critical(begun, now, None)
-    assert ledger.criticals_due(now + 2 * MINUTE, now + 3 * MINUTE) == []
+    assert ledger.criticals_due(now + 2 * MINUTE, now - MINUTE) == []
+    assert ledger.climbing() == []
 
 
 def test_holds(ledger: Ledger, begun: str, clock: Any) -> None:
