@@ -240,13 +240,14 @@ class Escalations:
         return None if before is None else self._ledger.analysis(before)
 
     def _replaced_by(self, record: AnalysisRecord) -> AnalysisRecord | None:
-        """The newest later analysis of the study in which the model answered: one that could not be made replaces nothing."""
+        """The newest later analysis of the study in which the model answered: one that could not be made replaces nothing, nor does
+        one that was kept in the shadow."""
         found, newer = None, record.superseded_by
         while newer is not None:
             later = self._ledger.analysis(newer)
             if later is None:
                 break
-            if later.answer is not None and later.answer.kind.analysed:
+            if later.answer is not None and later.answer.kind.analysed and later.analysis.stage != "shadow":
                 found = later
             newer = later.superseded_by
         return found
