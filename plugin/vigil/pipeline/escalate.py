@@ -240,8 +240,8 @@ class Escalations:
         return None if before is None else self._ledger.analysis(before)
 
     def _replaced_by(self, record: AnalysisRecord) -> AnalysisRecord | None:
-        """The newest later analysis of the study in which the model answered: one that could not be made replaces nothing, nor does
-        one that was kept in the shadow."""
+        """The newest later analysis of the study in which the model answered: one that could not be made replaces nothing, nor
+        does one that was kept in the shadow."""
         found, newer = None, record.superseded_by
         while newer is not None:
             later = self._ledger.analysis(newer)

@@ -242,7 +242,8 @@ def test_a_failure_replaces_nothing_and_a_newer_positive_has_a_ladder_of_its_own
     escalations: Escalations, ledger: Ledger, answered: Callable[..., AnalysisRecord],
 ) -> None:
     escalations.begin(answered("a1", study="s"))
-    look, = escalations.begin(answered("a2", FAILED, study="s"))
+    answered("a2", NEGATIVE, study="s", stage="shadow")
+    look, = escalations.begin(answered("a2b", FAILED, study="s"))
     assert subjects(escalations(look.subject, look.attempt).follow) == ["notify a1|0|mail", "escalate a1"]
     ledger.record_notification("a1", 0, "mail", "sent", ledger._clock.now())
     tasks = escalations.begin(answered("a3", study="s"))
