@@ -9,7 +9,7 @@ from __future__ import annotations
 from vigil.domain.clock import Clock
 from vigil.pipeline.errors import AlertUnchanged, AlertUnknown
 from vigil.records.audit import Audit
-from vigil.records.entries import WAITING, CriticalResult, PersonAcknowledgement
+from vigil.records.entries import OPEN, WAITING, CriticalResult, PersonAcknowledgement
 from vigil.records.ledger import Ledger
 
 SHORTEST_ID = 6
@@ -46,6 +46,7 @@ class AlertDesk:
         """Nothing more of this alert leaves the house. Raises :class:`AlertUnchanged` where it is held already."""
         if not self._ledger.put_on_hold(analysis_id, by, self._clock.now()):
             raise AlertUnchanged("the alert is held already")
+        self._look_again(analysis_id)
         self._audit.append("alert-held", analysis_id, actor=by, role="person", evidence={})
 
     def reported(self, analysis_id: str, by: str) -> None:
@@ -53,6 +54,8 @@ class AlertDesk:
         record = self._ledger.analysis(analysis_id)
         if record is None or not self._ledger.put_on_hold(record.analysis.orthanc_study_id, by, self._clock.now()):
             raise AlertUnchanged("the final report of its study is known already")
+        for each in self._ledger.analyses(record.analysis.orthanc_study_id):
+            self._look_again(each.analysis.analysis_id)
         self._audit.append("study-reported", analysis_id, actor=by, role="person", evidence={})
 
     def resend(self, analysis_id: str, by: str) -> int:
@@ -72,6 +75,12 @@ class AlertDesk:
                                  else "there is nothing to send again: no message of it is parked, held or suppressed")
         self._audit.append("alert-resent", analysis_id, actor=by, role="person", evidence={"deliveries": len(reopened)})
         return len(reopened)
+
+    def _look_again(self, analysis_id: str) -> None:
+        """Its ladder is due: whether it ends now is the running Vigil's to say, also of one that was climbed to its end."""
+        critical = self._ledger.critical(analysis_id)
+        if critical is not None and critical.state == OPEN:
+            self._ledger.plan_critical(analysis_id, critical.counted_from, self._clock.now())
 
     def resend_delivery(self, delivery_id: str, by: str) -> None:
         """One delivery, to a PACS or a RIS. Raises :class:`AlertUnknown`, and :class:`AlertUnchanged` where it was delivered or

@@ -264,16 +264,22 @@ def test_a_hold_ends_it_and_letting_go_begins_it_anew(
     assert state(ledger, "a1") == "ended"
     clock.move(7200)
     assert desk.resend("a1", "Dr. Roe") == 0
+    assert state(ledger, "a1") == "open"
     clock.move(6)
     assert subjects(escalations.overdue()) == ["escalate a1"]
     assert subjects(escalations("a1", 2).follow) == ["notify a1|0|mail", "escalate a1"]
 
 
 def test_after_the_final_report_nothing_is_sent_again(
-    escalations: Escalations, desk: AlertDesk, ledger: Ledger, answered: Callable[..., AnalysisRecord],
+    escalations: Escalations, desk: AlertDesk, ledger: Ledger, answered: Callable[..., AnalysisRecord], clock: Any,
 ) -> None:
     escalations.begin(answered("a1"))
+    clock.move(600)
+    escalations("a1", 1)
+    assert state(ledger, "a1") == "open", "climbed to its end"
     desk.reported("a1", "Dr. Roe")
+    clock.move(10)
+    assert "escalate a1" in subjects(escalations.overdue())
     with pytest.raises(AlertUnchanged, match="final report"):
         desk.resend("a1", "Dr. Roe")
     escalations("a1", 1)
