@@ -1,53 +1,51 @@
-"""``vigil``: what the ledger knows, for people and (``--json``) for programs. Reads beside a running Orthanc, changes nothing."""
+"""``vigil``: what the ledger knows, for people and (``--json``) for programs, beside a running Orthanc.
+
+Most commands only read. Those of ``alerts`` and ``deliveries`` that change something write a row that the running Vigil finds.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from vigil.cli import words
+from vigil.cli.alerts import alerts
+from vigil.cli.beside import DEFAULT_CONFIG, BesideOrthanc, ConfigOption, JsonOption, read_settings, tell
+from vigil.cli.deliveries import deliveries
 from vigil.cli.errors import NothingFound
-from vigil.domain.clock import SystemClock
 from vigil.domain.errors import VigilError
+from vigil.inference.quarantine import release
 from vigil.inference.registry import Registry
 from vigil.pipeline.house import BUNDLED_MODELS, models_state
 from vigil.records.account import Account
 from vigil.records.audit import Audit
-from vigil.records.ledger import Ledger
-from vigil.records.sealing import Sealer
 from vigil.records.state import StatePaths
-from vigil.settings import Settings, load, settings_snapshot
-from vigil.settings.configuration_files import read_configuration
+from vigil.settings import settings_snapshot
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Vigil for Orthanc: see what was analysed, and why.")
 models_app = typer.Typer(no_args_is_help=True, help="The installed models.")
 config_app = typer.Typer(no_args_is_help=True, help="The settings.")
 app.add_typer(models_app, name="models")
 app.add_typer(config_app, name="config")
-
-ConfigOption = Annotated[Path, typer.Option(
-    "--config", "-c", envvar="VIGIL_CONFIG", help="Orthanc's configuration: a file, or a folder of *.json files.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="For programs.")]
-DEFAULT_CONFIG = Path("/etc/orthanc")
+app.add_typer(alerts, name="alerts")
+app.add_typer(deliveries, name="deliveries")
 
 
 @app.command()
 def status(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
     """How many studies, answers and deliveries there are, and what waits."""
-    settings = _settings(config)
-    with _Reading(settings) as ledger:
+    settings = read_settings(config)
+    with BesideOrthanc(settings) as ledger:
         verdict = Audit(ledger).verify()
         content: dict[str, Any] = {
             "counts": ledger.counts(),
             "audit": {"entries": verdict.entries, "whole": verdict.whole, "problem": verdict.problem},
             "newest": Account(ledger).analyses(10),
         }
-    _print(content, as_json, words.status)
+    tell(content, as_json, words.status)
     if not verdict.whole:
         raise typer.Exit(1)
 
@@ -58,8 +56,8 @@ def explain(
     config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False,
 ) -> None:
     """What was decided, made, sent and told of a study, and why."""
-    settings = _settings(config)
-    with _Reading(settings) as ledger:
+    settings = read_settings(config)
+    with BesideOrthanc(settings) as ledger:
         names = ledger.studies_with_uid(study) if "." in study else [study]
         account = Account(ledger)
         found = [account.study(name) for name in names]
@@ -71,48 +69,36 @@ def explain(
         by_uid = "; one that was not analysed is found by its Orthanc id alone" if "." in study else ""
         raise NothingFound(
             f"Vigil knows no study {study}; it looks only at studies that arrived after its installation{by_uid}")
-    _print(found, as_json, words.studies)
+    tell(found, as_json, words.studies)
 
 
 @models_app.command("list")
 def models_list(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
     """Every installed model, its stage at this site, and what stands in its way."""
-    settings = _settings(config)
+    settings = read_settings(config)
     installed = Registry(settings.models_directory or BUNDLED_MODELS).installed()
-    _print(models_state(installed, settings, None), as_json, words.models)
+    tell(models_state(installed, settings, None), as_json, words.models)
+
+
+@models_app.command("release")
+def models_release(
+    model: Annotated[str, typer.Argument(help="The id of a model in quarantine.")],
+    config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False,
+) -> None:
+    """Takes a model out of quarantine, after somebody found out why Orthanc's process ended while it ran."""
+    settings = read_settings(config)
+    if not release(StatePaths(settings.state_directory).marker, model):
+        raise NothingFound(f"the model '{model}' is not in quarantine; see \"vigil models list\" and /vigil/health/ready")
+    tell({"released": model}, as_json, lambda _: f"{model} is released; what waits is taken up at the next start of Orthanc")
 
 
 @config_app.command("check")
 def config_check(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
     """Reads the settings as Orthanc would, and says all that is wrong with them."""
-    settings = _settings(config)
+    settings = read_settings(config)
     sha256, _ = settings_snapshot(settings)
-    _print({"valid": True, "settings_sha256": sha256, "models": list(settings.enabled_models()),
+    tell({"valid": True, "settings_sha256": sha256, "models": list(settings.enabled_models()),
             "pacs": list(settings.pacs), "ris": list(settings.ris)}, as_json, words.settings)
-
-
-class _Reading:
-    """The ledger, open for reading beside Orthanc."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._paths = StatePaths(settings.state_directory)
-
-    def __enter__(self) -> Ledger:
-        if not self._paths.ledger.exists():
-            raise NothingFound(f"there is no ledger in {self._paths.path}; has Orthanc been started with Vigil yet?")
-        self._ledger = Ledger.open(self._paths.ledger_url, Sealer.open(self._paths.key), SystemClock())
-        return self._ledger
-
-    def __exit__(self, *_: object) -> None:
-        self._ledger.close()
-
-
-def _settings(config: Path) -> Settings:
-    return load(read_configuration(config))
-
-
-def _print(content: Any, as_json: bool, in_words: Any) -> None:
-    typer.echo(json.dumps(content, ensure_ascii=False, indent=1) if as_json else in_words(content))
 
 
 def main() -> None:

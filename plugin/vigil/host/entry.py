@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from vigil.host.alert_routes import register_alerts
 from vigil.host.routes import UNAVAILABLE, Reply, Routes
 from vigil.pipeline.events import Event, EventKind, EventQueue
 
@@ -51,6 +52,7 @@ class Vigil:
         routes.add("/vigil/metrics", self._metrics)
         routes.add("/vigil/analyses", self._analyses)
         routes.add("/vigil/studies/([0-9a-f-]+)", self._study)
+        register_alerts(routes, lambda: self._house, lambda: self._missing[0])
         self._sdk.RegisterOnChangeCallback(self._on_change)
 
     # Orthanc's threads: nothing here waits, but at the stop

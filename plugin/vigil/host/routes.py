@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -23,6 +23,7 @@ class Reply:
     body: bytes
     media_type: str = "application/json"
     status: int = OK
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def json(cls, content: object, status: int = OK) -> Reply:
@@ -33,6 +34,18 @@ STOPPING = Reply.json({"error": "Orthanc is stopping"}, UNAVAILABLE)
 
 Handler = Callable[[tuple[str, ...]], Reply]
 """Gets the groups of the address pattern."""
+
+
+@dataclass(frozen=True)
+class Posted:
+    """What was sent to an address by POST. ``media_type`` without parameters, in small letters."""
+
+    groups: tuple[str, ...]
+    body: bytes
+    media_type: str
+
+
+PostHandler = Callable[[Posted], Reply]
 
 
 class Routes:
@@ -48,7 +61,12 @@ class Routes:
         self._closed = False
 
     def add(self, pattern: str, handler: Handler) -> None:
-        self._register(pattern, lambda groups: self._reply(handler, groups))
+        self._register(pattern, lambda groups: self._reply(lambda: handler(groups)))
+
+    def add_written(self, pattern: str, posted: PostHandler, handler: Handler | None = None) -> None:
+        """An address that is written to by POST, and read where ``handler`` is given."""
+        self._register(pattern, None if handler is None else lambda groups: self._reply(lambda: handler(groups)),
+                       lambda each: self._reply(lambda: posted(each)))
 
     def add_fixed(self, pattern: str, reply: Reply) -> None:
         """Always the same answer, also while every thread is taken."""
@@ -60,21 +78,27 @@ class Routes:
         for answered in list(self._waiting):
             answered.put(STOPPING)
 
-    def _register(self, pattern: str, reply: Handler) -> None:
+    def _register(self, pattern: str, read: Handler | None, written: PostHandler | None = None) -> None:
         def answer(output: Any, uri: str, **request: Any) -> None:
-            if request.get("method") != "GET":
-                output.SendMethodNotAllowed("GET")
-                return
-            self._send(output, reply(tuple(request.get("groups", ()))))
+            groups = tuple(request.get("groups", ()))
+            method = request.get("method")
+            if method == "GET" and read is not None:
+                self._send(output, read(groups))
+            elif method == "POST" and written is not None:
+                kind = str(request.get("headers", {}).get("content-type", "")).partition(";")[0].strip().lower()
+                self._send(output, written(Posted(groups, bytes(request.get("body") or b""), kind)))
+            else:
+                output.SendMethodNotAllowed(",".join(
+                    name for name, handler in (("GET", read), ("POST", written)) if handler is not None))
 
         self._sdk.RegisterRestCallback(pattern, answer)
 
-    def _reply(self, handler: Handler, groups: tuple[str, ...]) -> Reply:
+    def _reply(self, handler: Callable[[], Reply]) -> Reply:
         if not self._free.acquire(blocking=False):
             return Reply.json({"error": "too many requests at once; try again"}, UNAVAILABLE)
         answered: SimpleQueue[Reply] = SimpleQueue()
         self._waiting.add(answered)
-        thread = threading.Thread(target=self._work, args=(handler, groups, answered), name="vigil-rest", daemon=True)
+        thread = threading.Thread(target=self._work, args=(handler, answered), name="vigil-rest", daemon=True)
         try:
             thread.start()
         except RuntimeError as error:  # no more threads, or Python is ending
@@ -89,9 +113,9 @@ class Routes:
         finally:
             self._waiting.discard(answered)
 
-    def _work(self, handler: Handler, groups: tuple[str, ...], answered: SimpleQueue[Reply]) -> None:
+    def _work(self, handler: Callable[[], Reply], answered: SimpleQueue[Reply]) -> None:
         try:
-            reply = handler(groups)
+            reply = handler()
         except Exception as error:  # noqa: BLE001 - the edge to Orthanc: no exception of ours may reach it (law 1)
             self._on_error(error)
             reply = Reply.json({"error": "Vigil could not answer; see its log"}, UNAVAILABLE)
@@ -100,6 +124,8 @@ class Routes:
         answered.put(reply)
 
     def _send(self, output: Any, reply: Reply) -> None:
+        for name, value in reply.headers.items():
+            output.SetHttpHeader(name, value)
         if reply.status == OK:
             output.AnswerBuffer(reply.body, reply.media_type)
             return

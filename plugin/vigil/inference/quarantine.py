@@ -27,18 +27,18 @@ class CrashMarker:
 
     def __init__(self, marker: Path) -> None:
         self._marker = marker
-        self._crashes = marker.with_name("crashes.json")
-        left_over = self._read(self._marker).get("model_id")
+        self._crashes = _crashes(marker)
+        left_over = _read(self._marker).get("model_id")
         if isinstance(left_over, str):
             deaths = self._deaths()
             deaths[left_over] = deaths.get(left_over, 0) + 1
-            self._write(self._crashes, deaths)
+            _write(self._crashes, deaths)
         self._marker.unlink(missing_ok=True)
 
     @contextmanager
     def in_flight(self, model_id: str, *, proves: bool = False) -> Iterator[None]:
         """``proves``: whether a good end shows that the model does not end the process. (A session that was made does not.)"""
-        self._write(self._marker, {"model_id": model_id})
+        _write(self._marker, {"model_id": model_id})
         try:
             yield
             if proves:
@@ -54,29 +54,45 @@ class CrashMarker:
         return Reason(
             Category.MODEL_QUARANTINED,
             f"Orthanc's process ended {deaths} times while this model ran, so it is in quarantine; look at Orthanc's log, "
-            f"then release it: remove {self._crashes.name} from Vigil's state directory and restart Orthanc",
+            f"then release it (vigil models release {model_id}) and restart Orthanc",
         )
 
     def release(self, model_id: str) -> None:
-        deaths = self._deaths()
-        if deaths.pop(model_id, None) is not None:
-            self._write(self._crashes, deaths)
+        release(self._marker, model_id)
 
     def _deaths(self) -> dict[str, int]:
-        return {name: count for name, count in self._read(self._crashes).items() if isinstance(count, int)}
+        return _deaths(self._crashes)
 
-    @staticmethod
-    def _read(path: Path) -> dict[str, object]:
-        try:
-            content = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return content if isinstance(content, dict) else {}
 
-    @staticmethod
-    def _write(path: Path, content: object) -> None:
-        # Whole or not at all: a death between two writes must not leave half a name.
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text(json.dumps(content), "utf-8")
-        partial.replace(path)
+def release(marker: Path, model_id: str) -> bool:
+    """Takes a model out of quarantine, from whichever process. Returns whether deaths were counted against it."""
+    crashes = _crashes(marker)
+    deaths = _deaths(crashes)
+    if deaths.pop(model_id, None) is None:
+        return False
+    _write(crashes, deaths)
+    return True
+
+
+def _crashes(marker: Path) -> Path:
+    return marker.with_name("crashes.json")
+
+
+def _deaths(crashes: Path) -> dict[str, int]:
+    return {name: count for name, count in _read(crashes).items() if isinstance(count, int)}
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _write(path: Path, content: object) -> None:
+    # Whole or not at all: a death between two writes must not leave half a name.
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(content), "utf-8")
+    partial.replace(path)

@@ -86,9 +86,9 @@ class ToRis:
     def _owed_since(self, delivery: DeliveryRecord) -> datetime:
         """The moment at which the study's age is judged. What was recent when it was promised stays owed while its deadline
         runs, also where the receiver was down for longer than MaxStudyAgeHours; later (a ledger that was put back from a
-        backup) it is old."""
+        backup) it is old. What a person asked to be sent again is owed anew."""
         now = self._clock.now()
-        owed = now - delivery.created_at <= timedelta(hours=self._settings.retry.deadline_hours)
+        owed = now - delivery.owed_from <= timedelta(hours=self._settings.retry.deadline_hours)
         return delivery.created_at if owed else now
 
     def _overtaken(self, delivery: DeliveryRecord, analysis: Analysis, answer: Answer) -> str | None:

@@ -3,9 +3,12 @@ for good or too late. Each attempt asks the policy first: may this leave?"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
+from vigil.delivery.errors import DestinationSilent, DestinationUnreachable
 from vigil.domain.answer import Analysis, Answer, Reason
 from vigil.domain.clock import Clock
 from vigil.domain.errors import Category, Stopping, VigilError
@@ -18,6 +21,9 @@ from vigil.settings import RetrySettings
 from vigil.telemetry.logs import Log
 from vigil.telemetry.metrics import Metrics
 
+SETTLED = ("delivered", "suppressed")
+HELD_BACK = ("hl7", "held")
+"""A message that is held needs no object."""
 FORWARD = "forward"
 ALERT = "alert"
 
@@ -40,6 +46,16 @@ class Suppressed(VigilError):
     """The policy keeps it in the house."""
 
     category = Category.POLICY
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What came of an attempt. ``retry_after_s``: None where the delivery has ended. ``closed_for_s``: how long the destination
+    is better left alone, None where it answered. ``unreachable``: nothing at all could be brought there."""
+
+    retry_after_s: float | None = None
+    closed_for_s: float | None = None
+    unreachable: bool = False
 
 
 class Courier:
@@ -66,45 +82,77 @@ class Courier:
     def __call__(self, subject: str, attempt: int) -> Verdict:
         """``subject``: a delivery id."""
         delivery = self._ledger.delivery(subject)
-        record = None if delivery is None else self._ledger.analysis(delivery.analysis_id)
-        if delivery is None or delivery.finished_at is not None or record is None or record.answer is None:
+        if delivery is None or delivery.finished_at is not None:
             return Verdict()
+        try:
+            return Verdict(retry_after_s=self.bring_once(delivery, attempt).retry_after_s)
+        except Stopping:
+            return Verdict(retry_after_s=1.0)
+
+    def bring_once(self, delivery: DeliveryRecord, attempt: int, longest_s: float = math.inf) -> Tried:
+        """``attempt`` sets the pause after a failure, which is at most ``longest_s``. Raises :class:`Stopping`."""
+        record = self._ledger.analysis(delivery.analysis_id)
+        if record is None or record.answer is None:
+            self._ledger.finish_delivery(delivery.delivery_id, "cancelled", self._clock.now(), Reason(
+                Category.INTERNAL, "the ledger holds no answer that it could bring"))
+            return Tried()
         analysis = record.analysis
-        log = self._log.bind(correlation_id=analysis.correlation_id, analysis=analysis.analysis_id,
-                             destination=delivery.destination)
+        log = self._log_of(delivery, analysis)
         try:
             with self._metrics.stage(self._notified):
                 evidence = self._bring(delivery, analysis, record.answer)
         except Stopping:
-            return Verdict(retry_after_s=1.0)
+            raise
         except Suppressed as error:
-            self._finish(delivery, "suppressed", Reason(error.category, error.message), {}, log)
-            return Verdict()
+            state = "held" if error.category is Category.STUDY_TOO_OLD else "suppressed"
+            self._finish(delivery, state, Reason(error.category, error.message), {}, log)
+            return Tried()
         except VigilError as error:
-            return self._again(delivery, Reason(error.category, error.message), isinstance(error, Refused), attempt, log)
+            return self._again(delivery, error, min(longest_s, self._pause_s(error, attempt)), log)
         except Exception as error:  # noqa: BLE001 - the workflow's edge: a fault of ours is parked and shown, never lost
             log.error("delivery-broke", exception=error)
-            reason = Reason(Category.INTERNAL, f"a fault in the software ({type(error).__name__}); see the log")
-            return self._again(delivery, reason, True, attempt, log)
-        self._ledger.record_attempt(subject, self._clock.now(), None, None)
+            fault = Refused(f"a fault in the software ({type(error).__name__}); see the log", category=Category.INTERNAL)
+            return self._again(delivery, fault, self._pause_s(fault, attempt), log)
+        self._ledger.record_attempt(delivery.delivery_id, self._clock.now(), None, None)
         self._finish(delivery, "delivered", None, evidence, log)
         if analysis.arrived_at is not None:
             self._metrics.notified(self._notified, (self._clock.now() - analysis.arrived_at).total_seconds())
-        return Verdict()
+        return Tried()
 
-    def _again(self, delivery: DeliveryRecord, reason: Reason, refused: bool, attempt: int, log: Log) -> Verdict:
+    def end(self, delivery: DeliveryRecord, state: str, reason: Reason) -> None:
+        """Without an attempt: it is too late for one, or somebody keeps it back."""
+        record = self._ledger.analysis(delivery.analysis_id)
+        if record is not None:
+            self._finish(delivery, state, reason, {}, self._log_of(delivery, record.analysis))
+
+    def _log_of(self, delivery: DeliveryRecord, analysis: Analysis) -> Log:
+        return self._log.bind(correlation_id=analysis.correlation_id, analysis=analysis.analysis_id,
+                              destination=delivery.destination)
+
+    def _pause_s(self, error: VigilError, attempt: int) -> float:
+        return self._retry.maximum_delay_seconds if isinstance(error, Refused) else self._backoff.delay_s(attempt)
+
+    def _again(self, delivery: DeliveryRecord, error: VigilError, delay_s: float, log: Log) -> Tried:
         now = self._clock.now()
-        delay_s = self._retry.maximum_delay_seconds if refused else self._backoff.delay_s(attempt)
-        late = now - delivery.created_at > timedelta(hours=self._retry.deadline_hours)
-        tired = refused and delivery.attempts + 1 >= self._retry.refused_attempts
+        reason = Reason(error.category, error.message)
+        late = now - delivery.owed_from > timedelta(hours=self._retry.deadline_hours)
+        tired = isinstance(error, Refused) and delivery.attempts + 1 >= self._retry.refused_attempts
         self._metrics.delivery_failed(delivery.destination, reason.category.value)
+        closed_for_s, unreachable = self._closed_for_s(error, delay_s), isinstance(error, DestinationUnreachable)
         if late or tired:
             self._ledger.record_attempt(delivery.delivery_id, now, reason, None)
             self._finish(delivery, "parked", reason, {}, log)
-            return Verdict()
+            return Tried(None, closed_for_s, unreachable)
         self._ledger.record_attempt(delivery.delivery_id, now, reason, now + timedelta(seconds=delay_s))
-        log.warning("delivery-waits", category=reason.category.value, attempt=attempt)
-        return Verdict(retry_after_s=delay_s)
+        log.warning("delivery-waits", category=reason.category.value, attempt=delivery.attempts + 1)
+        return Tried(delay_s, closed_for_s, unreachable)
+
+    def _closed_for_s(self, error: VigilError, delay_s: float) -> float | None:
+        """What could not be reached gets the whole pause. What took a message and fell silent may have choked on that one: others
+        try soon, while it waits longer and longer."""
+        if isinstance(error, DestinationUnreachable):
+            return delay_s
+        return self._retry.first_delay_seconds if isinstance(error, DestinationSilent) else None
 
     def _finish(self, delivery: DeliveryRecord, state: str, reason: Reason | None, evidence: dict[str, object],
                 log: Log) -> None:
@@ -119,5 +167,5 @@ class Courier:
     def _purge(self, analysis_id: str) -> None:
         """When everything was delivered the sealed copies have done their work; Orthanc and the PACS hold the objects."""
         deliveries = self._ledger.deliveries(analysis_id)
-        if deliveries and all(item.state in ("delivered", "suppressed") for item in deliveries):
+        if deliveries and all(item.state in SETTLED or (item.kind, item.state) == HELD_BACK for item in deliveries):
             self._ledger.purge_object_bytes(analysis_id)

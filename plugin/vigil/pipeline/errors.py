@@ -9,3 +9,15 @@ class EngineNotStarted(VigilError):
     """The workflow store could not be opened."""
 
     category = Category.LEDGER_UNAVAILABLE
+
+
+class AlertUnknown(VigilError):
+    """No alert, or several, bear what was given as an id."""
+
+    category = Category.POLICY
+
+
+class AlertUnchanged(VigilError):
+    """What was asked of an alert cannot be done with it as it is."""
+
+    category = Category.POLICY

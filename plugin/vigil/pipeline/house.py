@@ -22,18 +22,20 @@ from vigil.intake.study import HeaderCache
 from vigil.pipeline.alert import ToRis
 from vigil.pipeline.analyse import STORAGE, STORE, Analyst
 from vigil.pipeline.arrivals import WORKERS, Arrivals
-from vigil.pipeline.deliver import ALERT, FORWARD, Courier, pacs_queue, ris_queue
+from vigil.pipeline.deliver import FORWARD, Courier, pacs_queue
 from vigil.pipeline.engine import Engine
 from vigil.pipeline.evaluate import INFER, INFERENCE, Evaluator
 from vigil.pipeline.events import EventQueue
 from vigil.pipeline.forward import ToPacs
 from vigil.pipeline.pace import SHARE_OF_THE_PROCESSORS, Pace
+from vigil.pipeline.people import People
 from vigil.pipeline.permission import Permission
 from vigil.pipeline.reconcile import Reconciler
 from vigil.pipeline.retry import Backoff
 from vigil.pipeline.store import Storer
 from vigil.pipeline.watch import Watch
 from vigil.records.account import Account
+from vigil.records.alerts import AlertAccount
 from vigil.records.audit import Audit
 from vigil.records.ledger import Ledger
 from vigil.records.sealing import Sealer
@@ -62,6 +64,8 @@ class House:
         self._metrics = Metrics()
         self._models: tuple[InstalledModel, ...] = ()
         self.account: Account
+        self.alerts: AlertAccount
+        self.people: People
 
     def start(self) -> None:
         """Raises :class:`vigil.domain.errors.VigilError`; what was opened before it is closed again."""
@@ -71,15 +75,17 @@ class House:
             opened.callback(self._state.close)
             self._log = open_log(self._state.logs, settings.log_level)
             opened.callback(close_log)
-            self._ledger = Ledger.open(self._state.ledger_url, Sealer.open(self._state.key), self._clock)
+            sealer = Sealer.open(self._state.key)
+            self._ledger = Ledger.open(self._state.ledger_url, sealer, self._clock)
             opened.callback(self._ledger.close)
-            self._open(opened)
+            self._open(opened, sealer)
             opened.pop_all()
 
-    def _open(self, opened: ExitStack) -> None:
+    def _open(self, opened: ExitStack, sealer: Sealer) -> None:
         settings, ledger = self._settings, self._ledger
         audit = Audit(ledger)
         self.account = Account(ledger)
+        self.alerts = AlertAccount(ledger)
         newest = self._gateway.last_change()
         installation = ledger.install_once(newest)
         if ledger.reset_change_cursor(newest):
@@ -106,6 +112,9 @@ class House:
             Courier(bring=bring, notified=notified, ledger=ledger, audit=audit, retry=settings.retry, clock=self._clock,
                     log=self._log, metrics=self._metrics)
             for bring, notified in ((to_pacs, "forwarded"), (self._to_ris, "alerted")))
+        self.people = People(
+            gateway=self._gateway, ledger=ledger, audit=audit, settings=settings, permission=permission, courier=alert,
+            models=by_id, sealer=sealer, clock=self._clock, stop=self._stop, log=self._log, metrics=self._metrics)
         self._engine = Engine(
             database=self._state.workflows,
             workers={
@@ -113,18 +122,20 @@ class House:
                                headers=headers, images=images, device=device, backoff=backoff, clock=self._clock,
                                stop=self._stop, log=self._log, metrics=self._metrics),
                 STORE: Storer(gateway=self._gateway, ledger=ledger, audit=audit, settings=settings, permission=permission,
-                              backoff=backoff, clock=self._clock, log=self._log, metrics=self._metrics),
+                              alerts=self.people.alerts, escalations=self.people.escalations, backoff=backoff,
+                              clock=self._clock, log=self._log, metrics=self._metrics),
                 FORWARD: forward,
-                ALERT: alert,
+                **self.people.workers(),
             },
-            queues={INFERENCE, STORAGE, *map(pacs_queue, settings.pacs), *map(ris_queue, settings.ris)},
+            queues={INFERENCE, STORAGE, *map(pacs_queue, settings.pacs), *self.people.queues()},
             on_fault=self._tell_fault)
         opened.callback(self._engine.stop, 0)
         self._engine.start()
         evaluator = Evaluator(
             gateway=self._gateway, ledger=ledger, audit=audit, settings=settings, settings_sha256=settings_sha256,
             models=self._models, engine=self._engine, headers=headers, clock=self._clock, log=self._log, metrics=self._metrics)
-        reconciler = Reconciler(gateway=self._gateway, ledger=ledger, engine=self._engine, clock=self._clock, log=self._log)
+        reconciler = Reconciler(gateway=self._gateway, ledger=ledger, engine=self._engine, overdue=self.people.overdue,
+                                clock=self._clock, log=self._log)
         reconciler.look_again_at_refused(timedelta(hours=settings.max_study_age_hours))
         self._watch = Watch(
             gateway=self._gateway, ledger=ledger, events=self._events, evaluator=evaluator, reconciler=reconciler,
@@ -187,6 +198,7 @@ class House:
                 missing.append(f"the model '{name}' does not run: {model.problem.text}")
             elif (quarantine := self._runtime.quarantine(name)) is not None:
                 missing.append(f"the model '{name}' does not run: {quarantine.text}")
+        missing += self.people.missing()
         missing += self._watch.missing()
         missing += [told for told in map(in_words, self._engine.trouble()) if told not in missing]
         dead = list(self._engine.dead())

@@ -8,13 +8,14 @@ silent.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from vigil.domain.clock import Clock
 from vigil.domain.errors import Category
 from vigil.domain.gateway import Gateway
 from vigil.pipeline.analyse import STORAGE, STORE
-from vigil.pipeline.deliver import ALERT, FORWARD, pacs_queue, ris_queue
+from vigil.pipeline.deliver import FORWARD, pacs_queue
 from vigil.pipeline.engine import Engine, Task
 from vigil.pipeline.evaluate import INFER, INFERENCE
 from vigil.records.entries import WAITING
@@ -35,10 +36,12 @@ CURED_BY_A_START = frozenset({
 class Reconciler:
     """Reads Orthanc's change log from where it left off."""
 
-    def __init__(self, *, gateway: Gateway, ledger: Ledger, engine: Engine, clock: Clock, log: Log) -> None:
+    def __init__(self, *, gateway: Gateway, ledger: Ledger, engine: Engine, overdue: Callable[[], Iterable[Task]], clock: Clock,
+                 log: Log) -> None:
         self._gateway = gateway
         self._ledger = ledger
         self._engine = engine
+        self._overdue = overdue
         self._clock = clock
         self._log = log
         self._started_at = clock.now()
@@ -104,12 +107,22 @@ class Reconciler:
         Returns how many were enqueued."""
         owed = [Task(STORE, record.analysis.analysis_id, STORAGE) if record.answer is not None
                 else Task(INFER, record.analysis.analysis_id, INFERENCE) for record in self._ledger.unfinished_analyses()]
-        owed += [Task(FORWARD, item.delivery_id, pacs_queue(item.destination)) if item.kind == "dicom"
-                 else Task(ALERT, item.delivery_id, ris_queue(item.destination))
-                 for item in self._ledger.deliveries(states=[WAITING])]
+        owed += [Task(FORWARD, item.delivery_id, pacs_queue(item.destination))
+                 for item in self._ledger.deliveries(states=[WAITING]) if item.kind == "dicom"]
         promised = self._engine.promise(owed)
         if promised:
             self._log.info("lost-tasks-found", tasks=promised)
+        return promised + self.promise_overdue()
+
+    def promise_overdue(self) -> int:
+        """Alerts and messages to people that are due and that no task will bring soon: a person reopened them, or a kill or a
+        clock that was put back left them waiting. A task too many finds nothing to do. Returns how many were enqueued."""
+        promised = 0
+        for task in self._overdue():
+            self._engine.enqueue(task)
+            promised += 1
+        if promised:
+            self._log.info("overdue-found", tasks=promised)
         return promised
 
     def due(self, quiet_s: float) -> list[str]:

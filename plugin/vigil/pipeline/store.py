@@ -8,11 +8,14 @@ from vigil.domain.errors import Category, Stopping
 from vigil.domain.gateway import Gateway, GatewayError
 from vigil.domain.identity import delivery_id
 from vigil.pipeline.analyse import end_deleted
-from vigil.pipeline.deliver import ALERT, FORWARD, pacs_queue, ris_queue
+from vigil.pipeline.deliver import FORWARD, pacs_queue
 from vigil.pipeline.engine import Task, Verdict
+from vigil.pipeline.escalate import Escalations
 from vigil.pipeline.permission import ModelMissing, Permission
+from vigil.pipeline.promise import AlertPromises
 from vigil.pipeline.retry import Backoff
 from vigil.records.audit import Audit
+from vigil.records.entries import AnalysisRecord
 from vigil.records.ledger import Ledger
 from vigil.settings import Settings
 from vigil.telemetry.logs import Log
@@ -24,13 +27,15 @@ class Storer:
 
     def __init__(
         self, *, gateway: Gateway, ledger: Ledger, audit: Audit, settings: Settings, permission: Permission,
-        backoff: Backoff, clock: Clock, log: Log, metrics: Metrics,
+        alerts: AlertPromises, escalations: Escalations, backoff: Backoff, clock: Clock, log: Log, metrics: Metrics,
     ) -> None:
         self._gateway = gateway
         self._ledger = ledger
         self._audit = audit
         self._settings = settings
         self._permission = permission
+        self._alerts = alerts
+        self._escalations = escalations
         self._backoff = backoff
         self._clock = clock
         self._log = log
@@ -53,6 +58,8 @@ class Storer:
                     return Verdict()
                 with self._metrics.stage("store"):
                     stored = self._store(analysis)
+                # owed before it counts as done: the reconciler looks at nothing else
+                deliveries = () if stored is None else self._deliveries(record)
             except Stopping:
                 return Verdict(retry_after_s=1.0)
             except (GatewayError, ModelMissing) as error:
@@ -64,14 +71,13 @@ class Storer:
                 end_deleted(self._ledger, self._audit, analysis, self._clock)
                 log.info("study-deleted")
                 return Verdict()
-            deliveries = self._deliveries(analysis)  # owed before it counts as done: the reconciler looks at nothing else
             self._ledger.set_analysis_state(subject, "stored")
             self._audit.append("stored", subject, actor="vigil", role="system", evidence={"objects": stored})
             log.info("stored", objects=stored)
             if analysis.arrived_at is not None:
                 self._metrics.notified("stored", (self._clock.now() - analysis.arrived_at).total_seconds())
             return Verdict(follow=deliveries)
-        return Verdict(follow=self._deliveries(analysis))
+        return Verdict(follow=self._deliveries(record))
 
     def _store(self, analysis: Analysis) -> int | None:
         """How many objects lie in Orthanc; None where the study was deleted."""
@@ -88,15 +94,13 @@ class Storer:
             self._ledger.mark_object_stored(item.sop_instance_uid, outcome.orthanc_id, self._clock.now())
         return len(objects)
 
-    def _deliveries(self, analysis: Analysis) -> tuple[Task, ...]:
+    def _deliveries(self, record: AnalysisRecord) -> tuple[Task, ...]:
         tasks: list[Task] = []
-        now = self._clock.now()
+        analysis, now = record.analysis, self._clock.now()
         for name in self._settings.pacs:
             identity = delivery_id(name, analysis.analysis_id, analysis.revision)
             self._ledger.begin_delivery(identity, name, "dicom", analysis.analysis_id, analysis.revision, now)
             tasks.append(Task(FORWARD, identity, pacs_queue(name)))
-        for name in self._settings.ris:
-            identity = delivery_id(name, analysis.analysis_id, analysis.revision)
-            self._ledger.begin_delivery(identity, name, "hl7", analysis.analysis_id, analysis.revision, now)
-            tasks.append(Task(ALERT, identity, ris_queue(name)))
-        return tuple(tasks)
+        told_later = self._settings.escalation.told()
+        tasks += [self._alerts.promise(record, name) for name in self._settings.ris if name not in told_later]
+        return (*tasks, *self._escalations.begin(record))

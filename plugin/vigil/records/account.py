@@ -69,13 +69,20 @@ class Account:
     def _delivery(self, delivery: DeliveryRecord) -> dict[str, Any]:
         acknowledged = self._ledger.acknowledgement(delivery.delivery_id)
         return {
-            "destination": delivery.destination, "kind": delivery.kind, "state": delivery.state,
-            "attempts": delivery.attempts, "next_at": _time(delivery.next_attempt_at), "finished_at": _time(delivery.finished_at),
-            "reason": _reason(delivery.reason),
+            **delivery_account(delivery),
             "statuses": self._ledger.object_statuses(delivery.delivery_id),
             "acknowledgement": None if acknowledged is None else {
                 "code": acknowledged.code, "at": _time(acknowledged.at)},
         }
+
+
+def delivery_account(delivery: DeliveryRecord) -> dict[str, Any]:
+    """What is known of a delivery itself."""
+    return {
+        "destination": delivery.destination, "kind": delivery.kind, "state": delivery.state,
+        "attempts": delivery.attempts, "next_at": _time(delivery.next_attempt_at), "finished_at": _time(delivery.finished_at),
+        "reason": _reason(delivery.reason),
+    }
 
 
 def _answer(answer: Answer | None) -> dict[str, Any] | None:

@@ -10,27 +10,32 @@ from sqlalchemy import Row, select, update
 
 from vigil.domain.answer import Reason
 from vigil.records.database import insert_absent
-from vigil.records.entries import FINISHED_DELIVERY, WAITING, DeliveryKind, DeliveryRecord
+from vigil.records.entries import FINISHED_DELIVERY, ROUTINE, WAITING, DeliveryKind, DeliveryRecord
 from vigil.records.errors import LedgerRefused
 from vigil.records.part import LedgerPart, reason_columns, reason_of
 from vigil.records.tables import delivery, object_status
+
+REOPENED = sorted(FINISHED_DELIVERY - {"delivered"})
 
 
 class Deliveries(LedgerPart):
     def begin_delivery(
         self, delivery_id: str, destination: str, kind: DeliveryKind, analysis_id: str, revision: int, at: datetime,
+        *, priority: int = ROUTINE, order_key: str | None = None,
     ) -> bool:
-        """Promises a delivery. Returns False where it was promised before."""
+        """Promises a delivery. ``order_key``: what bears the same one keeps its order among itself (see
+        :class:`vigil.records.outbox.Outbox`). Returns False where it was promised before."""
         with self._database.write() as connection:
             return insert_absent(connection, delivery, {
                 "delivery_id": delivery_id, "destination": destination, "kind": kind, "analysis_id": analysis_id,
                 "revision": revision, "state": WAITING, "created_at": at, "attempts": 0,
+                "priority": priority, "order_key": order_key,
             })
 
     def delivery(self, delivery_id: str) -> DeliveryRecord | None:
         with self._database.read() as connection:
             row = connection.execute(select(delivery).where(delivery.c.delivery_id == delivery_id)).one_or_none()
-        return None if row is None else _record(row)
+        return None if row is None else delivery_of(row)
 
     def deliveries(self, analysis_id: str | None = None, states: Collection[str] | None = None) -> list[DeliveryRecord]:
         """Oldest first; of one analysis, or in these states, or all."""
@@ -40,7 +45,7 @@ class Deliveries(LedgerPart):
         if states is not None:
             query = query.where(delivery.c.state.in_(list(states)))
         with self._database.read() as connection:
-            return [_record(row) for row in connection.execute(query)]
+            return [delivery_of(row) for row in connection.execute(query)]
 
     def record_attempt(self, delivery_id: str, at: datetime, error: Reason | None, next_at: datetime | None) -> None:
         """Counts an attempt. ``error``: why it failed, None where it did not. ``next_at``: when the next one is due."""
@@ -62,13 +67,13 @@ class Deliveries(LedgerPart):
                 raise LedgerRefused(f"the ledger holds no delivery {delivery_id}")
 
     def reopen_delivery(self, delivery_id: str, at: datetime) -> bool:
-        """Sends a parked, suppressed or cancelled delivery again, by an operator's wish. False where it is delivered or
-        waits."""
+        """Sends a parked, suppressed, held or cancelled delivery again, by an operator's wish; its deadline runs anew. False
+        where it is delivered or waits."""
         with self._database.write() as connection:
             return connection.execute(
                 update(delivery)
-                .where(delivery.c.delivery_id == delivery_id, delivery.c.state.in_(["parked", "suppressed", "cancelled"]))
-                .values(state=WAITING, finished_at=None, next_at=at)
+                .where(delivery.c.delivery_id == delivery_id, delivery.c.state.in_(REOPENED))
+                .values(state=WAITING, finished_at=None, next_at=at, owed_since=at)
             ).rowcount == 1
 
     def record_object_status(self, delivery_id: str, sop_instance_uid: str, status: int, at: datetime, comment: str = "") -> None:
@@ -111,10 +116,10 @@ def _comment_place(delivery_id: str, sop_instance_uid: str) -> str:
     return f"object_status|{delivery_id}|{sop_instance_uid}"
 
 
-def _record(row: Row[Any]) -> DeliveryRecord:
+def delivery_of(row: Row[Any]) -> DeliveryRecord:
     return DeliveryRecord(
         delivery_id=row.delivery_id, destination=row.destination, kind=row.kind, analysis_id=row.analysis_id,
         revision=row.revision, state=row.state, created_at=row.created_at, attempts=row.attempts,
         last_attempt_at=row.last_attempt_at, next_attempt_at=row.next_at, reason=reason_of(row, "reason"),
-        finished_at=row.finished_at,
+        finished_at=row.finished_at, priority=row.priority, owed_since=row.owed_since,
     )

@@ -15,9 +15,13 @@ UNFINISHED_ANALYSIS = frozenset({"pending", "running", "answered"})
 FINISHED_ANALYSIS = frozenset({"stored", "ended-study-deleted", "shadow", "failed-to-start"})
 
 DeliveryKind = Literal["dicom", "hl7"]
-FINISHED_DELIVERY = frozenset({"delivered", "parked", "suppressed", "cancelled"})
+FINISHED_DELIVERY = frozenset({"delivered", "parked", "suppressed", "held", "cancelled"})
 WAITING = "waiting"
 """The state of a delivery that is not finished."""
+STAT, ASAP, ROUTINE = 0, 1, 2
+"""Priorities of a delivery: the lower goes first."""
+OPEN = "open"
+"""The state of a critical result that nobody has acknowledged yet."""
 
 
 @dataclass(frozen=True)
@@ -96,10 +100,66 @@ class DeliveryRecord:
     next_attempt_at: datetime | None
     reason: Reason | None
     finished_at: datetime | None
+    priority: int = ROUTINE
+    owed_since: datetime | None = None
+    """When a person asked for it again; None where nobody did."""
+
+    @property
+    def owed_from(self) -> datetime:
+        """From here its deadline runs."""
+        return self.owed_since or self.created_at
 
 
 @dataclass(frozen=True)
 class Acknowledgement:
     code: str
     text: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class CriticalResult:
+    """A positive answer that people are to be told of. ``category``: the gravest of its findings (ACR), None where it has none.
+    ``counted_from``: the steps of its ladder count from here. ``state``: "open", "acknowledged" or "ended"."""
+
+    analysis_id: str
+    category: int | None
+    found_at: datetime
+    counted_from: datetime
+    state: str
+    finished_at: datetime | None
+    reason: Reason | None
+
+
+@dataclass(frozen=True)
+class Notification:
+    """One message to people. ``state``: "waiting" (tried again at ``next_at``), "sent", "failed" or "withheld". ``at``: when
+    it was sent or given up; while it waits, since when."""
+
+    analysis_id: str
+    step: int
+    channel: str
+    method: str
+    state: str
+    attempts: int
+    at: datetime
+    next_at: datetime | None
+    reason: Reason | None
+
+
+@dataclass(frozen=True)
+class PersonAcknowledgement:
+    """Who has received a critical result, and how we know: by the command, by a link, by a webhook's answer, or over REST."""
+
+    analysis_id: str
+    by: str
+    method: str
+    channel: str | None
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Hold:
+    subject: str
+    by: str
     at: datetime

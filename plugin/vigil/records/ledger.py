@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 
 from vigil.domain.clock import Clock
 from vigil.records.analyses import Analyses
+from vigil.records.criticals import Criticals
 from vigil.records.database import Database, insert_absent
 from vigil.records.decision import Decisions
 from vigil.records.deliveries import Deliveries
@@ -21,6 +22,7 @@ from vigil.records.entries import AnalysisRecord, DeliveryRecord, ObjectRecord
 from vigil.records.errors import LedgerUnavailable
 from vigil.records.messages import Messages
 from vigil.records.objects import Objects
+from vigil.records.outbox import Outbox
 from vigil.records.schema import migrate
 from vigil.records.sealing import Sealer
 from vigil.records.studies import Installations, Studies
@@ -29,7 +31,7 @@ from vigil.records.tables import analysis, delivery, sealing_key, settings_snaps
 __all__ = ["AnalysisRecord", "DeliveryRecord", "Ledger", "ObjectRecord"]
 
 
-class Ledger(Installations, Studies, Decisions, Analyses, Objects, Deliveries, Messages):
+class Ledger(Installations, Studies, Decisions, Analyses, Objects, Deliveries, Outbox, Messages, Criticals):
     """Open it with :meth:`open`."""
 
     @classmethod

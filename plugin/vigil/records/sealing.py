@@ -14,6 +14,8 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from vigil.records.errors import SealBroken
 
@@ -30,6 +32,7 @@ class Sealer:
     def __init__(self, key: bytes) -> None:
         if len(key) != KEY_BYTES:
             raise SealBroken(f"a sealing key has {KEY_BYTES} bytes, this one has {len(key)}; restore sealing.key from a backup")
+        self._key = key
         self._cipher = AESGCM(key)
         self._key_id = hashlib.sha256(b"vigil key id" + key).digest()[:KEY_ID_BYTES]
 
@@ -48,6 +51,10 @@ class Sealer:
     def key_id(self) -> str:
         """Names the key without giving it away: 16 hexadecimal characters."""
         return self._key_id.hex()
+
+    def derive(self, purpose: str) -> bytes:
+        """A key of its own for another purpose (HKDF, RFC 5869), 32 bytes: one that is given away gives no other away."""
+        return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=f"vigil {purpose}".encode()).derive(self._key)
 
     def seal(self, value: bytes, row: str) -> bytes:
         header = MAGIC + self._key_id

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    UniqueConstraint,
 )
 
 
@@ -164,7 +165,12 @@ delivery = Table(
     Column("reason_category", String(64)),
     Column("reason_text", Text),
     Column("finished_at", Moment),
+    Column("priority", Integer, nullable=False, server_default="2"),
+    Column("order_key", String(64)),
+    Column("owed_since", Moment),
 )
+"""``priority``: 0 before 1 before 2. ``order_key``: the same for what belongs to one order, a keyed hash. ``owed_since``: when a
+person asked for it again."""
 
 object_status = Table(
     "object_status", metadata,
@@ -193,6 +199,63 @@ acknowledgement = Table(
     Column("at", Moment, nullable=False),
     Column("sealed_text", LargeBinary),
 )
+
+critical_result = Table(
+    "critical_result", metadata,
+    Column("sequence", Integer, primary_key=True),
+    Column("analysis_id", ID, ForeignKey("analysis.analysis_id"), nullable=False, unique=True),
+    Column("category", Integer),
+    Column("found_at", Moment, nullable=False),
+    Column("counted_from", Moment, nullable=False),
+    Column("next_at", Moment, index=True),
+    Column("state", String(16), nullable=False, index=True),
+    Column("finished_at", Moment),
+    Column("reason_category", String(64)),
+    Column("reason_text", Text),
+)
+"""A positive answer that people are to be told of. ``counted_from``: the moment from which the steps of its ladder count.
+``next_at``: when its ladder is looked at next; null where nothing is planned."""
+
+notification = Table(
+    "notification", metadata,
+    Column("sequence", Integer, primary_key=True),
+    Column("analysis_id", ID, ForeignKey("critical_result.analysis_id"), nullable=False, index=True),
+    Column("step", Integer, nullable=False),
+    Column("channel", String(64), nullable=False),
+    Column("method", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("next_at", Moment),
+    Column("reason_category", String(64)),
+    Column("reason_text", Text),
+    UniqueConstraint("analysis_id", "step", "channel"),
+)
+"""One message to people: of one step, by one channel. ``at``: when it was sent or given up; while it waits, since when."""
+
+person_acknowledgement = Table(
+    "person_acknowledgement", metadata,
+    Column("analysis_id", ID, ForeignKey("critical_result.analysis_id"), primary_key=True),
+    Column("by", String(64), nullable=False),
+    Column("method", String(16), nullable=False),
+    Column("channel", String(64)),
+    Column("at", Moment, nullable=False),
+)
+"""``by``: the name that a member of the staff gave."""
+
+used_link = Table(
+    "used_link", metadata,
+    Column("link_id", String(64), primary_key=True),
+    Column("used_at", Moment, nullable=False),
+)
+
+hold = Table(
+    "hold", metadata,
+    Column("subject", ID, primary_key=True),
+    Column("by", String(64), nullable=False),
+    Column("at", Moment, nullable=False),
+)
+"""What is kept in the house: an analysis's alert (its id), or those of a study whose final report is known (its Orthanc id)."""
 
 settings_snapshot = Table(
     "settings_snapshot", metadata,

@@ -1,5 +1,6 @@
 """The "Vigil" section of orthanc.json as typed models."""
 
+from vigil.settings.escalation import EscalationSettings
 from vigil.settings.reading import load, settings_snapshot
 from vigil.settings.section import (
     AlertOverride,
@@ -15,6 +16,6 @@ from vigil.settings.section import (
 )
 
 __all__ = [
-    "AlertOverride", "AssigningAuthority", "Hl7Profile", "ModelSettings", "PacsDestination", "ReconcileSettings",
-    "RetrySettings", "RisDestination", "RuntimeSettings", "Settings", "load", "settings_snapshot",
+    "AlertOverride", "AssigningAuthority", "EscalationSettings", "Hl7Profile", "ModelSettings", "PacsDestination",
+    "ReconcileSettings", "RetrySettings", "RisDestination", "RuntimeSettings", "Settings", "load", "settings_snapshot",
 ]

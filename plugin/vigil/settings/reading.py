@@ -9,9 +9,11 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from vigil.settings.base import Section, key_of
 from vigil.settings.errors import Fault, SettingsInvalid
+from vigil.settings.escalation import escalation_faults
 from vigil.settings.faults import faults_of
-from vigil.settings.section import OrthancRoot, Section, Settings, VigilSection, key_of
+from vigil.settings.section import OrthancRoot, Settings, VigilSection
 
 S = TypeVar("S", bound=Section)
 
@@ -65,9 +67,11 @@ def _plain(value: object) -> dict[object, object]:
 def _disagreements(section: Mapping[str, object]) -> list[Fault]:
     """What is wrong between objects that may each be right: read from the raw section, so that it is told with the rest."""
     pacs, ris, models = (_object(section.get(key)) for key in ("Pacs", "Ris", "Models"))
-    faults = []
+    escalation = _object(section.get("Escalation"))
+    faults = list(escalation_faults(escalation, ris))
     taken: dict[str, str] = {}
-    for place, destinations in (("Pacs", pacs), ("Ris", ris)):
+    for place, destinations in (("Pacs", pacs), ("Ris", ris), ("Escalation.Mail", _object(escalation.get("Mail"))),
+                                ("Escalation.Webhooks", _object(escalation.get("Webhooks")))):
         for name in destinations:
             other = taken.setdefault(name.casefold(), f"Vigil.{place}.{name}")
             if other != f"Vigil.{place}.{name}":

@@ -28,6 +28,8 @@ class Metrics:
                                  registry=registry)
         self._deliveries = Counter("vigil_deliveries", "Deliveries that ended", ["destination", "state"],
                                    registry=registry)
+        self._notifications = Counter("vigil_notifications", "Messages to people that ended", ["channel", "state"],
+                                      registry=registry)
         self._events = Counter("vigil_orthanc_events", "Events of Orthanc that were taken", ["kind"], registry=registry)
         self._decisions = Counter("vigil_decisions", "Decisions whether a model looks at a study", ["model", "verdict"],
                                   registry=registry)
@@ -58,6 +60,9 @@ class Metrics:
 
     def delivery_ended(self, destination: str, state: str) -> None:
         self._deliveries.labels(destination, state).inc()
+
+    def notification_ended(self, channel: str, state: str) -> None:
+        self._notifications.labels(channel, state).inc()
 
     def event(self, kind: str, count: int = 1) -> None:
         self._events.labels(kind).inc(count)

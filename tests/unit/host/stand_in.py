@@ -36,6 +36,10 @@ class RestOutput:
     body: bytes = b""
     media_type: str = ""
     allowed: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def SetHttpHeader(self, name: str, value: str) -> None:
+        self.headers[name] = value
 
     def AnswerBuffer(self, body: bytes, media_type: str) -> None:
         self.status, self.body, self.media_type = 200, body, media_type
@@ -92,11 +96,11 @@ class Sdk:
         assert self._on_change is not None
         self._on_change(kind, level, resource_id)
 
-    def ask(self, uri: str, method: str = "GET") -> RestOutput:
+    def ask(self, uri: str, method: str = "GET", body: bytes = b"", media_type: str = "") -> RestOutput:
         output = RestOutput()
         for pattern, callback in self._routes.items():
             found = re.fullmatch(pattern, uri)
             if found:
-                callback(output, uri, method=method, groups=found.groups())
+                callback(output, uri, method=method, groups=found.groups(), body=body, headers={"content-type": media_type})
                 return output
         raise AssertionError(f"nothing answers {uri}")

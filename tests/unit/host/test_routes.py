@@ -145,3 +145,21 @@ def test_who_waits_when_orthanc_stops_is_answered_at_once_and_who_comes_later_to
 
     assert answers == [503, 503]
     release.set()
+
+
+def test_what_is_posted_reaches_its_handler_with_body_and_kind(sdk: Sdk) -> None:
+    routes = Routes(sdk, unexpected)
+    routes.add_written("/x/([a-z]+)", lambda posted: Reply.json([*posted.groups, posted.body.decode(), posted.media_type]),
+                       lambda groups: Reply(b"read"))
+    routes.add_written("/y", lambda posted: Reply(b"written"))
+
+    assert sdk.ask("/x/abc", "POST", b"by=me", "Application/JSON; charset=utf-8").json() == ["abc", "by=me", "application/json"]
+    assert sdk.ask("/x/abc").body == b"read"
+    assert [(answer.status, answer.allowed) for answer in (sdk.ask("/x/abc", "PUT"), sdk.ask("/y"))] == [
+        (405, "GET,POST"), (405, "POST")]
+
+
+def test_a_reply_s_headers_are_sent(sdk: Sdk) -> None:
+    Routes(sdk, unexpected).add("/x", lambda _: Reply(b"", headers={"Cache-Control": "no-store"}))
+
+    assert sdk.ask("/x").headers == {"Cache-Control": "no-store"}

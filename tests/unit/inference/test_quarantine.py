@@ -72,7 +72,7 @@ def test_a_person_releases_it(tmp_path: Path) -> None:
     marker = CrashMarker(tmp_path / "running.json")
     reason = marker.reason("m")
     assert reason is not None
-    assert "crashes.json" in reason.text
+    assert "vigil models release" in reason.text
     (tmp_path / "crashes.json").unlink()
 
     assert marker.reason("m") is None

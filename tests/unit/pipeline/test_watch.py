@@ -40,6 +40,9 @@ class Due:
     def promise_again(self) -> int:
         return 0
 
+    def promise_overdue(self) -> int:
+        return 0
+
 
 class Touches:
     def touch_studies(self, study_ids: object, at: object) -> None:

@@ -12,6 +12,16 @@ from pydantic import BaseModel
 
 from vigil.settings import Hl7Profile, PacsDestination, RisDestination, Settings, load
 from vigil.settings.configuration_files import read_configuration, without_comments
+from vigil.settings.escalation import (
+    BudgetSettings,
+    ContentSettings,
+    EscalationSettings,
+    LadderSettings,
+    MailSettings,
+    QuietHoursSettings,
+    StepSettings,
+    WebhookSettings,
+)
 from vigil.settings.section import AlertOverride, AssigningAuthority, VigilSection
 
 REFERENCE = Path(__file__).parents[3] / "orthanc.json"
@@ -45,6 +55,7 @@ def test_nothing_is_sent_anywhere_before_the_site_says_so(reference: dict[str, A
     settings = load(reference)
     assert not settings.pacs
     assert not settings.ris
+    assert not settings.escalation.told()
 
 
 def test_nobody_gets_in_before_a_user_is_declared(reference: dict[str, Any]) -> None:
@@ -74,11 +85,13 @@ def test_the_examples_load(reference: dict[str, Any]) -> None:
     settings: Settings = load(reference | {"Vigil": section})
     assert list(settings.pacs) == ["pacs"]
     assert list(settings.ris) == ["ris"]
+    assert settings.escalation.told() == {"neuroradiology-on-call", "pager"}
     assert settings.enabled_models()
 
 
 @pytest.mark.parametrize("model", [
-    VigilSection, PacsDestination, RisDestination, Hl7Profile, AlertOverride, AssigningAuthority,
+    VigilSection, PacsDestination, RisDestination, Hl7Profile, AlertOverride, AssigningAuthority, EscalationSettings,
+    MailSettings, WebhookSettings, StepSettings, LadderSettings, QuietHoursSettings, BudgetSettings, ContentSettings,
 ])
 def test_every_key_is_shown(model: type[BaseModel]) -> None:
     text = REFERENCE.read_text()

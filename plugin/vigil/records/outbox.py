@@ -1,0 +1,69 @@
+"""The outbox of one destination: what waits there, and what goes first.
+
+Within an order first in, first out: only the oldest that waits of an order may go. Between orders by priority, then by age; an
+order is as urgent as the most urgent that waits in it. What was parked or held waits no longer, and blocks nothing.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Set
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Subquery, func, or_, select
+
+from vigil.domain.identity import digest
+from vigil.records.deliveries import delivery_of
+from vigil.records.entries import WAITING, DeliveryRecord
+from vigil.records.part import LedgerPart
+from vigil.records.tables import delivery
+
+
+class Outbox(LedgerPart):
+    def order_key(self, *parts: str) -> str:
+        """A keyed hash of what names an order: equal for the same order, and telling nothing of it."""
+        return hmac.new(self._sealer.derive("order"), digest(*parts).encode(), "sha256").hexdigest()
+
+    def first_in_outbox(self, destination: str, now: datetime, latest: datetime) -> DeliveryRecord | None:
+        """What goes next; None where nothing is due. ``latest``: no pause is longer, so what would be due only after it was
+        written down under a clock that has been put back since, and is due."""
+        heads = _heads(destination)
+        query = (select(delivery).join(heads, delivery.c.sequence == heads.c.head)
+                 .where(or_(delivery.c.next_at.is_(None), delivery.c.next_at <= now, delivery.c.next_at > latest))
+                 .order_by(heads.c.urgency, delivery.c.sequence).limit(1))
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else delivery_of(row)
+
+    def outbox_due_at(self, destination: str) -> datetime | None:
+        """When the next of those that may go is due; None where nothing waits."""
+        heads = _heads(destination)
+        query = (select(delivery.c.next_at, delivery.c.created_at).join(heads, delivery.c.sequence == heads.c.head)
+                 .order_by(func.coalesce(delivery.c.next_at, delivery.c.created_at)).limit(1))
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else row.next_at or row.created_at
+
+    def late_in_outbox(self, destination: str, owed_before: datetime) -> list[DeliveryRecord]:
+        """Those that wait longer than since ``owed_before``, oldest first."""
+        query = (select(delivery).where(_waits(destination),
+                                        func.coalesce(delivery.c.owed_since, delivery.c.created_at) < owed_before)
+                 .order_by(delivery.c.sequence))
+        with self._database.read() as connection:
+            return [delivery_of(row) for row in connection.execute(query)]
+
+    def waiting_outboxes(self) -> Set[str]:
+        """Destinations for which a message waits."""
+        with self._database.read() as connection:
+            return set(connection.execute(
+                select(delivery.c.destination).where(delivery.c.kind == "hl7", delivery.c.state == WAITING).distinct()).scalars())
+
+
+def _heads(destination: str) -> Subquery:
+    order = func.coalesce(delivery.c.order_key, delivery.c.delivery_id)
+    return (select(func.min(delivery.c.sequence).label("head"), func.min(delivery.c.priority).label("urgency"))
+            .where(_waits(destination)).group_by(order).subquery())
+
+
+def _waits(destination: str) -> ColumnElement[bool]:
+    return (delivery.c.destination == destination) & (delivery.c.kind == "hl7") & (delivery.c.state == WAITING)
