@@ -1,12 +1,18 @@
 """The "Vigil" section of orthanc.json as typed models."""
 
+from vigil.settings.destinations import (
+    CommitmentListener,
+    DicomWebDestination,
+    PacsDestination,
+    StorageCommitment,
+    WebAuthentication,
+)
 from vigil.settings.reading import load, settings_snapshot
 from vigil.settings.section import (
     AlertOverride,
     AssigningAuthority,
     Hl7Profile,
     ModelSettings,
-    PacsDestination,
     ReconcileSettings,
     RetrySettings,
     RisDestination,
@@ -15,6 +21,7 @@ from vigil.settings.section import (
 )
 
 __all__ = [
-    "AlertOverride", "AssigningAuthority", "Hl7Profile", "ModelSettings", "PacsDestination", "ReconcileSettings",
-    "RetrySettings", "RisDestination", "RuntimeSettings", "Settings", "load", "settings_snapshot",
+    "AlertOverride", "AssigningAuthority", "CommitmentListener", "DicomWebDestination", "Hl7Profile", "ModelSettings",
+    "PacsDestination", "ReconcileSettings", "RetrySettings", "RisDestination", "RuntimeSettings", "Settings",
+    "StorageCommitment", "WebAuthentication", "load", "settings_snapshot",
 ]

@@ -9,9 +9,10 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from vigil.settings.base import Section, key_of
 from vigil.settings.errors import Fault, SettingsInvalid
 from vigil.settings.faults import faults_of
-from vigil.settings.section import OrthancRoot, Section, Settings, VigilSection, key_of
+from vigil.settings.section import OrthancRoot, Settings, VigilSection
 
 S = TypeVar("S", bound=Section)
 
@@ -64,20 +65,21 @@ def _plain(value: object) -> dict[object, object]:
 
 def _disagreements(section: Mapping[str, object]) -> list[Fault]:
     """What is wrong between objects that may each be right: read from the raw section, so that it is told with the rest."""
-    pacs, ris, models = (_object(section.get(key)) for key in ("Pacs", "Ris", "Models"))
+    pacs, web, ris, models = (_object(section.get(key)) for key in ("Pacs", "DicomWeb", "Ris", "Models"))
     faults = []
     taken: dict[str, str] = {}
-    for place, destinations in (("Pacs", pacs), ("Ris", ris)):
+    for place, destinations in (("Pacs", pacs), ("DicomWeb", web), ("Ris", ris)):
         for name in destinations:
             other = taken.setdefault(name.casefold(), f"Vigil.{place}.{name}")
             if other != f"Vigil.{place}.{name}":
                 faults.append(Fault(f"Vigil.{place}.{name}", f"{other} has this name already; a destination's name is its own, "
                                                              "in capitals or not"))
-    for name, destination in pacs.items():
-        wanted = _object(destination).get("Models")
-        for model in wanted if isinstance(wanted, list | tuple) else ():
-            if isinstance(model, str) and model not in models:
-                faults.append(Fault(f"Vigil.Pacs.{name}.Models", "give ids that Vigil.Models names", f'"{model[:48]}"'))
+    for place, destinations in (("Pacs", pacs), ("DicomWeb", web)):
+        for name, destination in destinations.items():
+            wanted = _object(destination).get("Models")
+            for model in wanted if isinstance(wanted, list | tuple) else ():
+                if isinstance(model, str) and model not in models:
+                    faults.append(Fault(f"Vigil.{place}.{name}.Models", "give ids that Vigil.Models names", f'"{model[:48]}"'))
     return faults
 
 

@@ -90,7 +90,7 @@ def test_an_object_that_the_pacs_cannot_take_is_named_and_the_others_go(tmp_path
         outcome = send(destination(pacs.port), mixed, heard, stop)
         assert len(pacs.objects()) == 2
     assert [item.sop_instance_uid for item in outcome.refused] == [mixed[0].sop_instance_uid]
-    assert heard.statuses[0][1] == 0x0122
+    assert heard.statuses[0][1] == 0xC122, "it takes the kind, and not this transfer syntax"
     assert "CT Image Storage" in heard.statuses[0][2]
     assert not outcome.complete
 
