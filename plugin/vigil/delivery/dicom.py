@@ -15,7 +15,7 @@ from pynetdicom.presentation import PresentationContext, build_context
 
 from vigil.delivery.association import Conversation
 from vigil.delivery.destination import PacsDestination
-from vigil.delivery.encoding import encoded, possible_syntaxes
+from vigil.delivery.encoding import possible_syntaxes, reencode
 from vigil.delivery.errors import DestinationRefused, MessageInvalid
 from vigil.delivery.status import NOT_SUPPORTED, SYNTAX_NOT_SUPPORTED, accepted, status_text
 
@@ -126,7 +126,9 @@ def read_header(item: OutgoingObject) -> Dataset:
 
 def in_syntax(item: OutgoingObject, syntax: UID) -> Dataset:
     """The whole object, re-encoded where needed."""
-    return encoded(dcmread(BytesIO(item.dicom)), syntax)
+    dataset = dcmread(BytesIO(item.dicom))
+    reencode(dataset, syntax)
+    return dataset
 
 
 def _store(conversation: Conversation, item: OutgoingObject, possible: Sequence[UID]) -> tuple[int, str]:

@@ -6,7 +6,6 @@ Lossy Image Compression change. imagecodecs encodes, because it lets go of the i
 
 from __future__ import annotations
 
-import copy
 import struct
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -41,19 +40,16 @@ def possible_syntaxes(header: Dataset, encodings: Sequence[Encoding]) -> tuple[U
     return tuple(syntax for encoding in encodings for syntax in encoding.transfer_syntaxes)
 
 
-def encoded(dataset: Dataset, syntax: UID) -> Dataset:
-    """The object in ``syntax``, one of its :func:`possible_syntaxes`. The given one is not changed."""
+def reencode(dataset: Dataset, syntax: UID) -> None:
+    """Changes the object to ``syntax``, one of its :func:`possible_syntaxes`."""
     if not syntax.is_compressed or syntax == dataset.file_meta.TransferSyntaxUID:
-        return dataset  # pynetdicom turns explicit into implicit VR itself
-    made = copy.copy(dataset)
-    made.file_meta = copy.deepcopy(dataset.file_meta)
-    made.file_meta.TransferSyntaxUID = syntax
+        return  # pynetdicom turns explicit into implicit VR itself
+    frames = [_ENCODERS[syntax](frame) for frame in _frames(dataset)]
+    dataset.file_meta.TransferSyntaxUID = syntax
     if syntax == JPEG2000Lossless and dataset.SamplesPerPixel == 3:
-        made.PhotometricInterpretation = "YBR_RCT"  # PS3.5 8.2.4: the reversible colour transform inside the codestream
-    made.PixelData = encapsulate([_ENCODERS[syntax](frame) for frame in _frames(dataset)])
-    made["PixelData"].VR = "OB"
-    made["PixelData"].is_undefined_length = True
-    return made
+        dataset.PhotometricInterpretation = "YBR_RCT"  # PS3.5 8.2.4: the reversible colour transform inside the codestream
+    dataset.add_new("PixelData", "OB", encapsulate(frames))
+    dataset["PixelData"].is_undefined_length = True
 
 
 def _compressible(header: Dataset) -> bool:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from pydicom import Dataset, dcmwrite
+from pydicom.uid import UID
 
 from vigil.delivery.destination import WebDestination
 from vigil.delivery.dicom import ObjectStatus, OnStatus, OutgoingObject, SendOutcome, in_syntax, read_header
@@ -229,14 +230,12 @@ def _groups(objects: Sequence[OutgoingObject]) -> Iterator[list[OutgoingObject]]
 
 
 def _file(item: OutgoingObject, destination: WebDestination) -> tuple[str, str, bytes]:
-    syntax = possible_syntaxes(read_header(item), destination.profile.encodings)[0]
-    dataset = in_syntax(item, syntax)
-    own = dataset.file_meta.TransferSyntaxUID
-    return item.sop_instance_uid, str(own), item.dicom if own == syntax and not _reencoded(item, dataset) else _bytes(dataset)
-
-
-def _reencoded(item: OutgoingObject, dataset: Dataset) -> bool:
-    return dataset.file_meta.TransferSyntaxUID != read_header(item).file_meta.TransferSyntaxUID
+    header = read_header(item)
+    own = UID(header.file_meta.TransferSyntaxUID)
+    syntax = possible_syntaxes(header, destination.profile.encodings)[0]
+    if not syntax.is_compressed or syntax == own:
+        return item.sop_instance_uid, str(own), item.dicom
+    return item.sop_instance_uid, str(syntax), _bytes(in_syntax(item, syntax))
 
 
 def _bytes(dataset: Dataset) -> bytes:

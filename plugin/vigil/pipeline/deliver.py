@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from vigil.domain.answer import Analysis, Answer, Reason
+from vigil.delivery.policy import gravest_category
+from vigil.domain.answer import Analysis, Answer, AnswerKind, Reason
 from vigil.domain.clock import Clock
 from vigil.domain.errors import Category, Stopping, VigilError
 from vigil.pipeline.engine import Verdict
@@ -42,11 +43,27 @@ class Suppressed(VigilError):
     category = Category.POLICY
 
 
+class Unconfirmed(VigilError):
+    """All was accepted, and the destination has not yet confirmed that it keeps it: no failure, only not the end."""
+
+    category = Category.DESTINATION_SILENT
+
+
+def rank(analysis: Analysis, answer: Answer) -> int:
+    """Of a delivery among those that wait for the same destination, the first is 1: positives by the category of their gravest
+    finding, then what corrects an earlier result, then what decides nothing, then the rest."""
+    if answer.kind is AnswerKind.POSITIVE:
+        return gravest_category(answer) or 4
+    if analysis.revision > 1:
+        return 5
+    return 6 if answer.kind is AnswerKind.INDETERMINATE else 7
+
+
 class Courier:
     """One attempt at one delivery. What differs between a PACS and a RIS is ``bring``.
 
-    ``bring(delivery, analysis, answer)`` returns when all was accepted, and raises :class:`Refused` or
-    :class:`Suppressed`, or another :class:`vigil.domain.errors.VigilError` where a later attempt may succeed.
+    ``bring(delivery, analysis, answer)`` returns when all was accepted, and raises :class:`Refused`, :class:`Suppressed` or
+    :class:`Unconfirmed`, or another :class:`vigil.domain.errors.VigilError` where a later attempt may succeed.
     """
 
     def __init__(
@@ -80,6 +97,8 @@ class Courier:
         except Suppressed as error:
             self._finish(delivery, "suppressed", Reason(error.category, error.message), {}, log)
             return Verdict()
+        except Unconfirmed as error:
+            return self._again(delivery, Reason(error.category, error.message), False, attempt, log, waits=True)
         except VigilError as error:
             return self._again(delivery, Reason(error.category, error.message), isinstance(error, Refused), attempt, log)
         except Exception as error:  # noqa: BLE001 - the workflow's edge: a fault of ours is parked and shown, never lost
@@ -92,12 +111,14 @@ class Courier:
             self._metrics.notified(self._notified, (self._clock.now() - analysis.arrived_at).total_seconds())
         return Verdict()
 
-    def _again(self, delivery: DeliveryRecord, reason: Reason, refused: bool, attempt: int, log: Log) -> Verdict:
+    def _again(self, delivery: DeliveryRecord, reason: Reason, refused: bool, attempt: int, log: Log, *,
+               waits: bool = False) -> Verdict:
         now = self._clock.now()
         delay_s = self._retry.maximum_delay_seconds if refused else self._backoff.delay_s(attempt)
         late = now - delivery.created_at > timedelta(hours=self._retry.deadline_hours)
         tired = refused and delivery.attempts + 1 >= self._retry.refused_attempts
-        self._metrics.delivery_failed(delivery.destination, reason.category.value)
+        if not waits:
+            self._metrics.delivery_failed(delivery.destination, reason.category.value)
         if late or tired:
             self._ledger.record_attempt(delivery.delivery_id, now, reason, None)
             self._finish(delivery, "parked", reason, {}, log)
@@ -114,10 +135,10 @@ class Courier:
             "reason": None if reason is None else reason.category.value, **evidence})
         self._metrics.delivery_ended(delivery.destination, state)
         log.info(f"delivery-{state}", kind=delivery.kind, category=None if reason is None else reason.category.value)
-        self._purge(delivery.analysis_id)
+        purge_sealed(self._ledger, delivery.analysis_id)
 
-    def _purge(self, analysis_id: str) -> None:
-        """When everything was delivered the sealed copies have done their work; Orthanc and the PACS hold the objects."""
-        deliveries = self._ledger.deliveries(analysis_id)
-        if deliveries and all(item.state in ("delivered", "suppressed") for item in deliveries):
-            self._ledger.purge_object_bytes(analysis_id)
+
+def purge_sealed(ledger: Ledger, analysis_id: str) -> None:
+    """When nothing is owed to any destination the sealed copies have done their work; Orthanc and the PACS hold the objects."""
+    if all(item.state in ("delivered", "suppressed") for item in ledger.deliveries(analysis_id)):
+        ledger.purge_object_bytes(analysis_id)

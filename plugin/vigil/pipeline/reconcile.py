@@ -17,7 +17,7 @@ from vigil.pipeline.analyse import STORAGE, STORE
 from vigil.pipeline.deliver import ALERT, FORWARD, pacs_queue, ris_queue
 from vigil.pipeline.engine import Engine, Task
 from vigil.pipeline.evaluate import INFER, INFERENCE
-from vigil.records.entries import WAITING
+from vigil.records.entries import RESULT_KINDS, WAITING
 from vigil.records.ledger import Ledger
 from vigil.telemetry.logs import Log
 
@@ -104,7 +104,7 @@ class Reconciler:
         Returns how many were enqueued."""
         owed = [Task(STORE, record.analysis.analysis_id, STORAGE) if record.answer is not None
                 else Task(INFER, record.analysis.analysis_id, INFERENCE) for record in self._ledger.unfinished_analyses()]
-        owed += [Task(FORWARD, item.delivery_id, pacs_queue(item.destination)) if item.kind == "dicom"
+        owed += [Task(FORWARD, item.delivery_id, pacs_queue(item.destination)) if item.kind in RESULT_KINDS
                  else Task(ALERT, item.delivery_id, ris_queue(item.destination))
                  for item in self._ledger.deliveries(states=[WAITING])]
         promised = self._engine.promise(owed)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from vigil.domain.answer import Analysis, Reason
+from vigil.domain.answer import Analysis, Answer, Reason
 from vigil.domain.clock import Clock
 from vigil.domain.errors import Category, Stopping
 from vigil.domain.gateway import Gateway, GatewayError
 from vigil.domain.identity import delivery_id
 from vigil.pipeline.analyse import end_deleted
-from vigil.pipeline.deliver import ALERT, FORWARD, pacs_queue, ris_queue
+from vigil.pipeline.deliver import ALERT, FORWARD, pacs_queue, purge_sealed, rank, ris_queue
 from vigil.pipeline.engine import Task, Verdict
 from vigil.pipeline.permission import ModelMissing, Permission
 from vigil.pipeline.retry import Backoff
 from vigil.records.audit import Audit
+from vigil.records.entries import ResultKind
 from vigil.records.ledger import Ledger
 from vigil.settings import Settings
 from vigil.telemetry.logs import Log
@@ -49,6 +50,7 @@ class Storer:
                 if not allowed.allowed:
                     self._ledger.set_analysis_state(
                         subject, "shadow", Reason(allowed.category or Category.POLICY, allowed.reason))
+                    purge_sealed(self._ledger, subject)
                     log.info("store-withheld")
                     return Verdict()
                 with self._metrics.stage("store"):
@@ -64,14 +66,17 @@ class Storer:
                 end_deleted(self._ledger, self._audit, analysis, self._clock)
                 log.info("study-deleted")
                 return Verdict()
-            deliveries = self._deliveries(analysis)  # owed before it counts as done: the reconciler looks at nothing else
+            # Owed before it counts as done: the reconciler looks at nothing else
+            deliveries = self._deliveries(analysis, record.answer)
             self._ledger.set_analysis_state(subject, "stored")
+            if not deliveries:
+                purge_sealed(self._ledger, subject)
             self._audit.append("stored", subject, actor="vigil", role="system", evidence={"objects": stored})
             log.info("stored", objects=stored)
             if analysis.arrived_at is not None:
                 self._metrics.notified("stored", (self._clock.now() - analysis.arrived_at).total_seconds())
             return Verdict(follow=deliveries)
-        return Verdict(follow=self._deliveries(analysis))
+        return Verdict(follow=self._deliveries(analysis, record.answer))
 
     def _store(self, analysis: Analysis) -> int | None:
         """How many objects lie in Orthanc; None where the study was deleted."""
@@ -88,13 +93,15 @@ class Storer:
             self._ledger.mark_object_stored(item.sop_instance_uid, outcome.orthanc_id, self._clock.now())
         return len(objects)
 
-    def _deliveries(self, analysis: Analysis) -> tuple[Task, ...]:
+    def _deliveries(self, analysis: Analysis, answer: Answer) -> tuple[Task, ...]:
         tasks: list[Task] = []
         now = self._clock.now()
-        for name in self._settings.pacs:
+        kinds: dict[str, ResultKind] = dict.fromkeys(self._settings.pacs, "dicom")
+        kinds |= dict.fromkeys(self._settings.dicom_web, "stow-rs")
+        for name, kind in kinds.items():
             identity = delivery_id(name, analysis.analysis_id, analysis.revision)
-            self._ledger.begin_delivery(identity, name, "dicom", analysis.analysis_id, analysis.revision, now)
-            tasks.append(Task(FORWARD, identity, pacs_queue(name)))
+            self._ledger.begin_delivery(identity, name, kind, analysis.analysis_id, analysis.revision, now)
+            tasks.append(Task(FORWARD, identity, pacs_queue(name), priority=rank(analysis, answer)))
         for name in self._settings.ris:
             identity = delivery_id(name, analysis.analysis_id, analysis.revision)
             self._ledger.begin_delivery(identity, name, "hl7", analysis.analysis_id, analysis.revision, now)

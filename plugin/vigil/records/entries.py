@@ -14,7 +14,10 @@ AnalysisState = Literal[
 UNFINISHED_ANALYSIS = frozenset({"pending", "running", "answered"})
 FINISHED_ANALYSIS = frozenset({"stored", "ended-study-deleted", "shadow", "failed-to-start"})
 
-DeliveryKind = Literal["dicom", "hl7"]
+ResultKind = Literal["dicom", "stow-rs"]
+"""Deliveries of result objects, by the way that they take."""
+DeliveryKind = ResultKind | Literal["hl7"]
+RESULT_KINDS = frozenset({"dicom", "stow-rs"})
 FINISHED_DELIVERY = frozenset({"delivered", "parked", "suppressed", "cancelled"})
 WAITING = "waiting"
 """The state of a delivery that is not finished."""
@@ -96,6 +99,14 @@ class DeliveryRecord:
     next_attempt_at: datetime | None
     reason: Reason | None
     finished_at: datetime | None
+
+
+@dataclass(frozen=True)
+class CommitmentRequest:
+    """A request to confirm storage that was made and is not answered yet."""
+
+    transaction_uid: str
+    asked_at: datetime
 
 
 @dataclass(frozen=True)

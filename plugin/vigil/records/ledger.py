@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 
 from vigil.domain.clock import Clock
 from vigil.records.analyses import Analyses
+from vigil.records.commitments import Commitments
 from vigil.records.database import Database, insert_absent
 from vigil.records.decision import Decisions
 from vigil.records.deliveries import Deliveries
@@ -29,7 +30,7 @@ from vigil.records.tables import analysis, delivery, sealing_key, settings_snaps
 __all__ = ["AnalysisRecord", "DeliveryRecord", "Ledger", "ObjectRecord"]
 
 
-class Ledger(Installations, Studies, Decisions, Analyses, Objects, Deliveries, Messages):
+class Ledger(Installations, Studies, Decisions, Analyses, Objects, Deliveries, Commitments, Messages):
     """Open it with :meth:`open`."""
 
     @classmethod
