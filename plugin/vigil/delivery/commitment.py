@@ -7,6 +7,7 @@ for these there is a listener, the one port that Vigil opens, off unless the sit
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -29,6 +30,7 @@ REQUEST = 1
 VERIFICATION = UID("1.2.840.10008.1.1")
 MOST_ASSOCIATIONS = 8
 NETWORK_TIMEOUT_S = 30.0
+_LOOK_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,9 @@ def request_commitment(
             raise DestinationRefused(
                 f"{asked.label} does not take the request for storage commitment: {status_text(int(response.Status))}")
         on_asked()
-        conversation.expect(node.wait_s)
-        answered.wait(node.wait_s)
+        ends = conversation.expect(node.wait_s) + node.wait_s
+        while not answered.wait(_LOOK_S) and time.monotonic() < ends and conversation.established.is_established:
+            pass
         conversation.go_on()
     return answered.is_set()
 

@@ -9,6 +9,8 @@ SYNTAX_NOT_SUPPORTED = 0xC122
 """A failure reason of STOW-RS; here also for C-STORE, where the PACS says so at the negotiation."""
 NO_SUCH_OBJECT = 0x0112
 PROCESSING_FAILURE = 0x0110
+RESOURCE_LIMIT = 0x0213
+CANNOT_UNDERSTAND = 0xC000
 
 _NAMES = {
     SUCCESS: "success",
@@ -23,7 +25,7 @@ _NAMES = {
     0x0210: "duplicate invocation",
     0x0211: "unrecognised operation",
     0x0212: "mistyped argument",
-    0x0213: "resource limitation",
+    RESOURCE_LIMIT: "resource limitation",
     0xA770: "the object does not belong to the study of the request",
     SYNTAX_NOT_SUPPORTED: "transfer syntax not supported",
     0xB000: "stored, with data elements coerced",
@@ -41,7 +43,7 @@ def accepted(status: int) -> bool:
 
 def out_of_resources(status: int) -> bool:
     """0xA7xx (PS3.4 B.2.3) and 0x0213: a full disk there, which passes; the object itself is not refused."""
-    return status == 0x0213 or (status >> 8 == 0xA7 and status != 0xA770)
+    return status == RESOURCE_LIMIT or (status >> 8 == 0xA7 and status != 0xA770)
 
 
 def status_text(status: int) -> str:

@@ -31,7 +31,14 @@ from vigil.delivery.errors import (
     DestinationUnreachable,
     ProtocolError,
 )
-from vigil.delivery.status import PROCESSING_FAILURE, SUCCESS, status_text
+from vigil.delivery.status import (
+    CANNOT_UNDERSTAND,
+    PROCESSING_FAILURE,
+    RESOURCE_LIMIT,
+    SUCCESS,
+    SYNTAX_NOT_SUPPORTED,
+    status_text,
+)
 from vigil.delivery.watch import ConnectionWatch
 from vigil.domain.errors import Stopping
 
@@ -43,6 +50,9 @@ STORED, FAILED = "00081199", "00081198"
 FAILURE_REASON, WARNING_REASON, INSTANCE = "00081197", "00081196", "00081155"
 WITH_OUTCOME = (200, 202, 409)
 """All stored; some stored, or stored with a warning; none stored (PS3.18 table 10.5.3-1)."""
+FAULT_OF_AN_OBJECT = {400: CANNOT_UNDERSTAND, 409: PROCESSING_FAILURE, 413: RESOURCE_LIMIT, 415: SYNTAX_NOT_SUPPORTED,
+                      422: CANNOT_UNDERSTAND}
+"""What a server may say of a whole request because of one object, as the failure reason of an object."""
 PASSING = (408, 425, 429, 500, 502, 503, 504)
 
 _ADVICE = {
@@ -69,9 +79,11 @@ def store(
     statuses: list[ObjectStatus] = []
     if not objects:
         return SendOutcome(())
+    refusal: RequestRefused | None = None
     with _Server(destination, stop) as server:
         for group in _groups(objects):
-            answer = server.post([_file(item, destination) for item in group])
+            answer, refused = _store_group(server, destination, group)
+            refusal = refusal or refused
             for item in group:
                 status = answer.get(item.sop_instance_uid, PROCESSING_FAILURE)
                 text = status_text(status)
@@ -79,7 +91,37 @@ def store(
                     text += ": the server's answer does not name it"
                 on_status(item.sop_instance_uid, status, text)
                 statuses.append(ObjectStatus(item.sop_instance_uid, status, text))
-    return SendOutcome(tuple(statuses))
+    outcome = SendOutcome(tuple(statuses))
+    if refusal is not None and len(outcome.refused) == len(objects):
+        raise refusal  # not this or that object: the service itself
+    return outcome
+
+
+class RequestRefused(DestinationRefused):
+    """The server answered a whole request with an error that may be the fault of one object in it."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def _store_group(
+    server: _Server, destination: WebDestination, group: Sequence[OutgoingObject],
+) -> tuple[dict[str, int], RequestRefused | None]:
+    """One by one where the whole was refused: one object that the server cannot read must not keep the others back."""
+    files = [_file(item, destination) for item in group]
+    if len(files) > 1:
+        with suppress(RequestRefused):
+            return server.post(files), None
+    answer: dict[str, int] = {}
+    refusal: RequestRefused | None = None
+    for file in files:
+        try:
+            answer |= server.post([file])
+        except RequestRefused as error:
+            refusal = error
+            answer[file[0]] = FAULT_OF_AN_OBJECT[error.status]
+    return answer, refusal
 
 
 def outcomes(status: int, body: bytes, sent: Sequence[str]) -> dict[str, int]:
@@ -121,8 +163,8 @@ class _Server:
         if self._connection is not None:
             self._connection.close()
 
-    def post(self, files: Sequence[tuple[str, str, bytes]]) -> dict[str, int]:
-        """``files``: SOP Instance UID, transfer syntax and DICOM file of each. Returns the status of each by UID."""
+    def post(self, files: Sequence[tuple[str, bytes]]) -> dict[str, int]:
+        """``files``: SOP Instance UID and DICOM file of each. Returns the status of each by UID."""
         target = self._destination
         boundary = f"vigil-{uuid4().hex}"
         body = _multipart(boundary, files)
@@ -138,7 +180,7 @@ class _Server:
         if status not in WITH_OUTCOME:
             raise self._refusal(status)
         try:
-            return outcomes(status, answer, [uid for uid, _, _ in files])
+            return outcomes(status, answer, [uid for uid, _ in files])
         except (ValueError, TypeError, KeyError, IndexError) as error:
             if status == 200:
                 raise ProtocolError(f"{target.label} answered 200, but not with the outcome of each object as {JSON}") from error
@@ -207,7 +249,8 @@ class _Server:
         if 300 <= status < 400:
             return DestinationRefused(f"{self._destination.label} points elsewhere ({status}); give the final address as Url")
         advice = _ADVICE.get(status, "its log should say why")
-        return DestinationRefused(f"{self._destination.label} answered {status} ({_phrase(status)}): {advice}")
+        told = f"{self._destination.label} answered {status} ({_phrase(status)}): {advice}"
+        return RequestRefused(told, status) if status in FAULT_OF_AN_OBJECT else DestinationRefused(told)
 
     def _stopping(self) -> Stopping:
         return Stopping(f"{self._destination.label}: stopped; what it has not taken is sent after the next start")
@@ -229,13 +272,13 @@ def _groups(objects: Sequence[OutgoingObject]) -> Iterator[list[OutgoingObject]]
         yield group
 
 
-def _file(item: OutgoingObject, destination: WebDestination) -> tuple[str, str, bytes]:
+def _file(item: OutgoingObject, destination: WebDestination) -> tuple[str, bytes]:
     header = read_header(item)
     own = UID(header.file_meta.TransferSyntaxUID)
     syntax = possible_syntaxes(header, destination.profile.encodings)[0]
     if not syntax.is_compressed or syntax == own:
-        return item.sop_instance_uid, str(own), item.dicom
-    return item.sop_instance_uid, str(syntax), _bytes(in_syntax(item, syntax))
+        return item.sop_instance_uid, item.dicom
+    return item.sop_instance_uid, _bytes(in_syntax(item, syntax))
 
 
 def _bytes(dataset: Dataset) -> bytes:
@@ -244,13 +287,10 @@ def _bytes(dataset: Dataset) -> bytes:
     return buffer.getvalue()
 
 
-def _multipart(boundary: str, files: Sequence[tuple[str, str, bytes]]) -> bytes:
-    parts: list[bytes] = []
-    for _, syntax, content in files:
-        parts += [
-            f"--{boundary}\r\nContent-Type: application/dicom; transfer-syntax={syntax}\r\n\r\n".encode("ascii"), content,
-            b"\r\n",
-        ]
+def _multipart(boundary: str, files: Sequence[tuple[str, bytes]]) -> bytes:
+    """The transfer syntax stands in each file; said in the part's header too, it makes Orthanc pass the part over."""
+    head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode("ascii")
+    parts = [part for _, content in files for part in (head, content, b"\r\n")]
     return b"".join([*parts, f"--{boundary}--\r\n".encode("ascii")])
 
 

@@ -79,7 +79,7 @@ class Selection:
 
 SUMMARY, CAPTURES, REPORT, SEGMENTATION = "summary", "key-slice", "report", "segmentation"
 KEY_OBJECTS, PRESENTATION = "key-objects", "presentation-state"
-TEXT_REPORT, MULTIFRAME, FULL_SEGMENTATION = "text-report", "multiframe-capture", "full-segmentation"
+TEXT_REPORT, MULTIFRAME, FULL_SEGMENTATION = "text-report", "multi-frame", "full-segmentation"
 
 PROFILES: Mapping[str, ViewerProfile] = {profile.name: profile for profile in (
     ViewerProfile(
@@ -101,8 +101,8 @@ PROFILES: Mapping[str, ViewerProfile] = {profile.name: profile for profile in (
         "multiframe-sc", "a DICOMweb archive: the captures as one multi-frame object instead of many",
         frozenset({SUMMARY, MULTIFRAME, REPORT, SEGMENTATION})),
     ViewerProfile(
-        "full-frame-seg", "a viewer that wants a frame of the segmentation for every slice of the source",
-        frozenset({SUMMARY, CAPTURES, REPORT, FULL_SEGMENTATION, KEY_OBJECTS, PRESENTATION})),
+        "full-frame-seg", "a viewer that wants a segmentation with a frame for every slice: one beside that of the report",
+        frozenset({SUMMARY, CAPTURES, REPORT, SEGMENTATION, FULL_SEGMENTATION, KEY_OBJECTS, PRESENTATION})),
 )}
 
 NO_ROLE = "the profile '{profile}' does not take objects of this kind"
