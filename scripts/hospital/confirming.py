@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -83,5 +84,6 @@ class ConfirmingPacs:
             reply.ReferencedSOPSequence = kept
         if failed:
             reply.FailedSOPSequence = failed
-        association.send_n_event_report(
-            reply, 2 if failed else 1, StorageCommitmentPushModel, "1.2.840.10008.1.20.1.1")
+        with suppress(RuntimeError):  # who asked is gone
+            association.send_n_event_report(
+                reply, 2 if failed else 1, StorageCommitmentPushModel, "1.2.840.10008.1.20.1.1")

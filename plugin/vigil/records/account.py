@@ -73,6 +73,7 @@ class Account:
             "attempts": delivery.attempts, "next_at": _time(delivery.next_attempt_at), "finished_at": _time(delivery.finished_at),
             "reason": _reason(delivery.reason),
             "statuses": self._ledger.object_statuses(delivery.delivery_id),
+            "committed": len(self._ledger.committed_objects(delivery.delivery_id)),
             "acknowledgement": None if acknowledged is None else {
                 "code": acknowledged.code, "at": _time(acknowledged.at)},
         }

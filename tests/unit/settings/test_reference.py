@@ -10,7 +10,17 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from vigil.settings import Hl7Profile, PacsDestination, RisDestination, Settings, load
+from vigil.settings import (
+    CommitmentListener,
+    DicomWebDestination,
+    Hl7Profile,
+    PacsDestination,
+    RisDestination,
+    Settings,
+    StorageCommitment,
+    WebAuthentication,
+    load,
+)
 from vigil.settings.configuration_files import read_configuration, without_comments
 from vigil.settings.section import AlertOverride, AssigningAuthority, VigilSection
 
@@ -44,6 +54,8 @@ def test_no_model_runs_before_the_site_says_so(reference: dict[str, Any]) -> Non
 def test_nothing_is_sent_anywhere_before_the_site_says_so(reference: dict[str, Any]) -> None:
     settings = load(reference)
     assert not settings.pacs
+    assert not settings.dicom_web
+    assert settings.commitment_listener is None
     assert not settings.ris
 
 
@@ -73,12 +85,15 @@ def test_the_examples_load(reference: dict[str, Any]) -> None:
     section = reference["Vigil"] | examples()
     settings: Settings = load(reference | {"Vigil": section})
     assert list(settings.pacs) == ["pacs"]
+    assert list(settings.dicom_web) == ["archive"]
+    assert settings.commitment_listener is not None
     assert list(settings.ris) == ["ris"]
     assert settings.enabled_models()
 
 
 @pytest.mark.parametrize("model", [
-    VigilSection, PacsDestination, RisDestination, Hl7Profile, AlertOverride, AssigningAuthority,
+    VigilSection, PacsDestination, DicomWebDestination, WebAuthentication, StorageCommitment, CommitmentListener,
+    RisDestination, Hl7Profile, AlertOverride, AssigningAuthority,
 ])
 def test_every_key_is_shown(model: type[BaseModel]) -> None:
     text = REFERENCE.read_text()
