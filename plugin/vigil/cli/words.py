@@ -43,6 +43,32 @@ def settings(content: dict[str, Any]) -> str:
         f"  RIS: {listed(content['ris'])}", f"  SHA-256 of the settings: {content['settings_sha256']}"])
 
 
+def trial(content: dict[str, Any]) -> str:
+    """What was sent, a series at a time, with what to look for and how each object was taken."""
+    lines = [f"Sent to {content['destination']}, profile {content['profile']}.",
+             f"Look in the viewer for the patient {content['patient_name']}, {content['patient_id']}; delete it at will.",
+             f"Study {content['study_instance_uid']}"]
+    kind: str | None = None
+    objects: list[dict[str, Any]] = content["objects"]
+    for number in dict.fromkeys(item["series_number"] for item in objects):
+        series = [item for item in objects if item["series_number"] == number]
+        first = series[0]
+        if first["kind"] != kind:
+            kind = first["kind"]
+            lines += ["", kind.upper().replace("-", " ") if kind else "SOURCE IMAGES"]
+        lines.append(f"  series {number}, {first['series_description']}")
+        lines.append(f"    look for: {first['look_for']}")
+        lines += [f"    {_instances(series, text)}: {text}" for text in dict.fromkeys(item["text"] for item in series)]
+    lines += ["", "Every object was taken." if not content["refused"] else
+              f"{content['refused']} objects were NOT taken; docs/pacs.md says what each reason means."]
+    return BREAK.join(lines)
+
+
+def _instances(series: list[dict[str, Any]], text: str) -> str:
+    told = [item["instance_number"] for item in series if item["text"] == text]
+    return f"image {told[0]}" if len(told) == 1 else f"images {min(told)} to {max(told)} ({len(told)})"
+
+
 def _study(item: dict[str, Any]) -> str:
     lines = [f"study {item['orthanc_study_id']}",
              f"  last image {item['last_image_at'] or 'unknown'}, evaluated {item['evaluated_at'] or 'not yet'}"

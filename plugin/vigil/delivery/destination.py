@@ -119,6 +119,10 @@ class WebDestination:
         return secret
 
 
+PacsOrWeb = PacsDestination | WebDestination
+"""Whoever takes result objects."""
+
+
 class Connection(StrEnum):
     """Whether an MLLP connection outlives a message."""
 
@@ -164,7 +168,7 @@ def web_destination(name: str, settings: Settings) -> WebDestination:
     )
 
 
-def result_destination(name: str, settings: Settings) -> PacsDestination | WebDestination | None:
+def result_destination(name: str, settings: Settings) -> PacsOrWeb | None:
     """The destination of result objects that the settings call ``name``; None where there is none (any more)."""
     if name in settings.pacs:
         return pacs_destination(name, settings)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from pydicom.uid import UID
 
-from vigil.delivery.destination import PacsDestination, WebDestination, result_destination
+from vigil.delivery.destination import PacsDestination, PacsOrWeb, result_destination
 from vigil.delivery.dicom import ObjectStatus, OutgoingObject, SendOutcome, read_header, send
 from vigil.delivery.errors import DestinationAborted, DestinationBusy, DestinationRefused
 from vigil.delivery.status import accepted, out_of_resources, status_text
@@ -77,7 +77,7 @@ class ToPacs:
                     frames[item.sop_instance_uid] = int(read_header(self._outgoing(item)).get("NumberOfFrames") or 1)
         return select(profile, objects, frames)
 
-    def _send_waiting(self, delivery: DeliveryRecord, destination: PacsDestination | WebDestination,
+    def _send_waiting(self, delivery: DeliveryRecord, destination: PacsOrWeb,
                       wanted: Sequence[ObjectRecord]) -> None:
         """Sends what the destination has not accepted yet. Raises where it does not accept all of it."""
         statuses = self._ledger.object_statuses(delivery.delivery_id)
