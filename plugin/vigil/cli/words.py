@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from vigil.delivery.status import SUCCESS, accepted, status_text
+
 BREAK = "\n"
 
 
@@ -88,7 +90,8 @@ def _study(item: dict[str, Any]) -> str:
                      f"{analysis['operating_point']}, settings {analysis['settings_sha256'][:12]}")
         stored = sum(1 for each in analysis["objects"] if each["stored_at"])
         lines.append(f"    {len(analysis['objects'])} objects made, {stored} stored in Orthanc")
-        lines += [f"    {_delivery(each)}" for each in analysis["deliveries"]]
+        for each in analysis["deliveries"]:
+            lines += [f"    {_delivery(each)}", *_refusals(analysis, each)]
     for entry in item["audit"]:
         lines.append(f"  audit {entry['sequence']}  {entry['at']}  {entry['event']} by {entry['actor']} ({entry['role']})")
     return BREAK.join(lines)
@@ -101,8 +104,17 @@ def _analysis_line(item: dict[str, Any]) -> str:
 
 def _delivery(item: dict[str, Any]) -> str:
     told = f"to {item['destination']} ({item['kind']}): {item['state']} after {item['attempts']} attempts"
+    if item["committed"]:
+        told += f", {item['committed']} objects confirmed"
     if item["acknowledgement"] is not None:
         told += f", acknowledged {item['acknowledgement']['code']}"
     if item["reason"] is not None:
         told += f": {item['reason']['text']}"
     return told
+
+
+def _refusals(analysis: dict[str, Any], delivery: dict[str, Any]) -> list[str]:
+    """Each object that the destination did not take, with its reason."""
+    return [f"      not taken: {item['role']} {item['index'] + 1}: {status_text(delivery['statuses'][item['sop_instance_uid']])}"
+            for item in analysis["objects"]
+            if not accepted(delivery["statuses"].get(item["sop_instance_uid"], SUCCESS))]

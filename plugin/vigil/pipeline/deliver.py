@@ -123,7 +123,11 @@ class Courier:
             self._ledger.record_attempt(delivery.delivery_id, now, reason, None)
             self._finish(delivery, "parked", reason, {}, log)
             return Verdict()
-        self._ledger.record_attempt(delivery.delivery_id, now, reason, now + timedelta(seconds=delay_s))
+        next_at = now + timedelta(seconds=delay_s)
+        if waits:
+            self._ledger.note_unconfirmed(delivery.delivery_id, reason, next_at)
+        else:
+            self._ledger.record_attempt(delivery.delivery_id, now, reason, next_at)
         log.warning("delivery-waits", category=reason.category.value, attempt=attempt)
         return Verdict(retry_after_s=delay_s)
 

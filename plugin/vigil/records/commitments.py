@@ -7,10 +7,11 @@ from datetime import datetime
 
 from sqlalchemy import select, update
 
+from vigil.domain.answer import Reason
 from vigil.records.database import insert_absent
 from vigil.records.entries import CommitmentRequest
-from vigil.records.part import LedgerPart
-from vigil.records.tables import commitment, committed_object
+from vigil.records.part import LedgerPart, reason_columns
+from vigil.records.tables import commitment, committed_object, delivery
 
 
 class Commitments(LedgerPart):
@@ -55,6 +56,13 @@ class Commitments(LedgerPart):
                     "delivery_id": delivery_id, "sop_instance_uid": uid, "transaction_uid": transaction_uid, "at": at})
             connection.execute(
                 update(commitment).where(commitment.c.transaction_uid == transaction_uid).values(answered_at=at))
+
+    def note_unconfirmed(self, delivery_id: str, reason: Reason, next_at: datetime) -> None:
+        """The delivery waits for the destination's confirmation: no attempt that failed, so none is counted."""
+        with self._database.write() as connection:
+            connection.execute(
+                update(delivery).where(delivery.c.delivery_id == delivery_id)
+                .values(next_at=next_at, **reason_columns("reason", reason)))
 
     def committed_objects(self, delivery_id: str) -> set[str]:
         with self._database.read() as connection:
