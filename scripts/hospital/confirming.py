@@ -12,11 +12,11 @@ from typing import Any, Self
 
 from pydicom import Dataset
 from pynetdicom import AE, AllStoragePresentationContexts, evt
-from pynetdicom.sop_class import StorageCommitmentPushModel, Verification
 
 from hospital.network import free_port
 
 NO_SUCH_OBJECT = 0x0112
+COMMITMENT, COMMITMENT_INSTANCE, VERIFICATION = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1", "1.2.840.10008.1.1"
 
 
 class ConfirmingPacs:
@@ -38,9 +38,9 @@ class ConfirmingPacs:
         self._ae = AE(ae_title=aet)
         for context in AllStoragePresentationContexts:
             self._ae.add_supported_context(context.abstract_syntax or "")
-        self._ae.add_supported_context(Verification)
+        self._ae.add_supported_context(VERIFICATION)
         if knows_commitment:
-            self._ae.add_supported_context(StorageCommitmentPushModel)
+            self._ae.add_supported_context(COMMITMENT)
         self._server: Any = None
         self._lock = threading.Lock()
 
@@ -85,5 +85,4 @@ class ConfirmingPacs:
         if failed:
             reply.FailedSOPSequence = failed
         with suppress(RuntimeError):  # who asked is gone
-            association.send_n_event_report(
-                reply, 2 if failed else 1, StorageCommitmentPushModel, "1.2.840.10008.1.20.1.1")
+            association.send_n_event_report(reply, 2 if failed else 1, COMMITMENT, COMMITMENT_INSTANCE)

@@ -9,7 +9,7 @@ def study(**delivery: Any) -> list[dict[str, Any]]:
     objects = [{"role": role, "index": index, "sop_instance_uid": f"2.25.{number}", "stored_at": "now"}
                for number, (role, index) in enumerate([("summary", 0), ("key-slice", 0), ("key-slice", 1), ("segmentation", 0)])]
     told = {"destination": "pacs", "kind": "dicom", "state": "parked", "attempts": 3, "committed": 0, "acknowledgement": None,
-            "reason": {"category": "destination-refused", "text": "PACS 'pacs' refused 2 of 4 objects"}, "statuses": {}, **delivery}
+            "reason": {"category": "destination-refused", "text": "refused 2 of 4 objects"}, "statuses": {}, **delivery}
     analysis = {
         "analysis_id": "a1", "created_at": "now", "model_id": "m", "answer": {"kind": "positive", "sentence": "Twenty."},
         "state": "stored", "predecessor_id": None, "superseded_by": None, "images": 40, "weights_sha256": "w",
