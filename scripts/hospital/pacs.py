@@ -7,6 +7,7 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -79,6 +80,29 @@ class Pacs:
     def objects(self) -> list[Path]:
         """Every object that was stored, by file name."""
         return sorted(path for path in self.folder.iterdir() if path.is_file())
+
+
+class ChoosyPacs(Pacs):
+    """storescp that takes what it is told to take: names of SOP classes, each with the names of its transfer syntaxes, as
+    dcmtk writes both."""
+
+    def __init__(self, folder: Path, *, takes: Mapping[str, tuple[str, ...]], aet: str = "CHOOSY", port: int = 0) -> None:
+        super().__init__(folder, aet=aet, port=port)
+        self._takes = takes
+
+    def command(self) -> list[str]:
+        lists = sorted(set(self._takes.values()))
+        lines = ["[[TransferSyntaxes]]"]
+        for number, syntaxes in enumerate(lists):
+            lines += [f"[List{number}]", *(f"TransferSyntax{place} = {name}" for place, name in enumerate(syntaxes, 1))]
+        lines += ["[[PresentationContexts]]", "[Contexts]"]
+        lines += [f"PresentationContext{place} = {sop_class}\\List{lists.index(syntaxes)}"
+                  for place, (sop_class, syntaxes) in enumerate(self._takes.items(), 1)]
+        lines += ["[[Profiles]]", "[Choosy]", "PresentationContexts = Contexts"]
+        profile = self.folder.parent / f"{self.folder.name}.cfg"
+        profile.write_text("\n".join(lines) + "\n", encoding="ascii")
+        return ["storescp", "-dhl", "--aetitle", self.aet, "--unique-filenames", "--output-directory", str(self.folder),
+                "--config-file", str(profile), "Choosy", str(self.port)]
 
 
 class ArchivePacs(Pacs):

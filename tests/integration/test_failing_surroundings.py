@@ -24,7 +24,7 @@ from hospital.disk import DiskUnavailable, SmallDisk
 from hospital.hospital import Hospital
 from hospital.network import free_port
 from hospital.orthanc import OrthancRefused
-from hospital.pacs import Pacs
+from hospital.pacs import ChoosyPacs, Pacs
 from hospital.patients import head_study
 from vigil.domain.clock import SystemClock
 from vigil.records.audit import Audit
@@ -209,7 +209,8 @@ def test_a_study_older_than_the_limit_is_said_to_be_too_old_and_sets_nothing_off
 def test_a_pacs_that_refuses_all_or_some_or_is_dead_is_said_so_and_the_live_one_has_everything_at_once(tmp_path: Path) -> None:
     hospital = Hospital(tmp_path, vigil=QUICK)
     refusing = Pacs(tmp_path / "refusing", aet="REFUSING", options=("--refuse",))
-    choosy = ImagesOnly(tmp_path / "choosy", aet="CHOOSY")
+    plain = ("LittleEndianExplicit", "LittleEndianImplicit")
+    choosy = ChoosyPacs(tmp_path / "choosy", takes={"SecondaryCaptureImageStorage": plain})  # older: knows no structured report
     nodes: dict[str, object] = dict(hospital.orthanc.vigil["Pacs"])  # type: ignore[call-overload]
     with refusing, choosy:
         for name, port in (("refusing", refusing.port), ("choosy", choosy.port), ("dead", free_port())):
@@ -227,7 +228,7 @@ def test_a_pacs_that_refuses_all_or_some_or_is_dead_is_said_so_and_the_live_one_
             assert delivery(hospital, uid, "pacs")["attempts"] == 1
             assert delivery(hospital, uid, "ris")["attempts"] == 1
             is_readable(delivery(hospital, uid, "refusing")["reason"], "destination-refused", "'refusing'", "rejected")
-            is_readable(delivery(hospital, uid, "choosy")["reason"], "destination-refused", "'choosy'", "SOP classes")
+            is_readable(delivery(hospital, uid, "choosy")["reason"], "destination-refused", "'choosy'", "Comprehensive 3D SR")
             assert delivery(hospital, uid, "choosy")["attempts"] == delivery(hospital, uid, "refusing")["attempts"] == 3
             dead = delivery(hospital, uid, "dead")
             assert dead["state"] == "waiting"
@@ -239,19 +240,6 @@ def test_a_pacs_that_refuses_all_or_some_or_is_dead_is_said_so_and_the_live_one_
             assert {status for uid, status in statuses.items() if uid not in images_made} == {0x0122}
             assert set(statuses) == census.made
             assert len(kept) == len(images_made), "what it took is not sent to it again"
-
-
-class ImagesOnly(Pacs):
-    """An older PACS: takes Secondary Captures and knows no structured report."""
-
-    def command(self) -> list[str]:
-        profile = self.folder.parent / f"{self.folder.name}.cfg"
-        profile.write_text(
-            "[[TransferSyntaxes]]\n[Plain]\nTransferSyntax1 = LittleEndianExplicit\nTransferSyntax2 = LittleEndianImplicit\n"
-            "[[PresentationContexts]]\n[Images]\nPresentationContext1 = SecondaryCaptureImageStorage\\Plain\n"
-            "[[Profiles]]\n[Choosy]\nPresentationContexts = Images\n", encoding="ascii")
-        return ["storescp", "--aetitle", self.aet, "--unique-filenames", "--output-directory", str(self.folder),
-                "--config-file", str(profile), "Choosy", str(self.port)]
 
 
 @pytest.mark.parametrize("everything", [False, True], ids=["orthanc-s-storage", "everything"])

@@ -1,13 +1,16 @@
 """``vigil``: what the ledger knows, for people and (``--json``) for programs, beside a running Orthanc.
 
-Most commands only read. Those of ``alerts`` and ``deliveries`` that change something write a row that the running Vigil finds.
+Most commands only read. Those of ``alerts`` and ``deliveries`` that change something write a row that the running Vigil finds;
+``send-test-result`` sends a phantom.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import threading
 from typing import Annotated, Any
+from uuid import uuid4
 
 import typer
 
@@ -16,10 +19,12 @@ from vigil.cli.alerts import alerts
 from vigil.cli.beside import DEFAULT_CONFIG, BesideOrthanc, ConfigOption, JsonOption, read_settings, tell
 from vigil.cli.deliveries import deliveries
 from vigil.cli.errors import NothingFound
+from vigil.domain.clock import SystemClock
 from vigil.domain.errors import VigilError
 from vigil.inference.quarantine import release
 from vigil.inference.registry import Registry
 from vigil.pipeline.house import BUNDLED_MODELS, models_state
+from vigil.pipeline.trial import make_trial, send_trial, trial_destination
 from vigil.records.account import Account
 from vigil.records.audit import Audit
 from vigil.records.state import StatePaths
@@ -98,7 +103,22 @@ def config_check(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = Fa
     settings = read_settings(config)
     sha256, _ = settings_snapshot(settings)
     tell({"valid": True, "settings_sha256": sha256, "models": list(settings.enabled_models()),
-            "pacs": list(settings.pacs), "ris": list(settings.ris)}, as_json, words.settings)
+          "pacs": [*settings.pacs, *settings.dicom_web], "ris": list(settings.ris)}, as_json, words.settings)
+
+
+@app.command()
+def send_test_result(
+    destination: Annotated[str, typer.Argument(help="The name of a destination in Vigil.Pacs or Vigil.DicomWeb.")],
+    config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False,
+) -> None:
+    """Sends a phantom study with every kind of answer, and says what to look for in the viewer."""
+    settings = read_settings(config)
+    target = trial_destination(destination, settings)
+    made = make_trial(settings, target, BUNDLED_MODELS, SystemClock(), uuid4)
+    sent = send_trial(made, target, threading.Event())
+    tell(sent.as_dict(), as_json, words.trial)
+    if sent.refused:
+        raise typer.Exit(1)
 
 
 def main() -> None:

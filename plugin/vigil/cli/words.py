@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from vigil.delivery.status import SUCCESS, accepted, status_text
+
 BREAK = "\n"
 
 
@@ -43,6 +45,32 @@ def settings(content: dict[str, Any]) -> str:
         f"  RIS: {listed(content['ris'])}", f"  SHA-256 of the settings: {content['settings_sha256']}"])
 
 
+def trial(content: dict[str, Any]) -> str:
+    """What was sent, a series at a time, with what to look for and how each object was taken."""
+    lines = [f"Sent to {content['destination']}, profile {content['profile']}.",
+             f"Look in the viewer for the patient {content['patient_name']}, {content['patient_id']}; delete it at will.",
+             f"Study {content['study_instance_uid']}"]
+    kind: str | None = None
+    objects: list[dict[str, Any]] = content["objects"]
+    for number in dict.fromkeys(item["series_number"] for item in objects):
+        series = [item for item in objects if item["series_number"] == number]
+        first = series[0]
+        if first["kind"] != kind:
+            kind = first["kind"]
+            lines += ["", kind.upper().replace("-", " ") if kind else "SOURCE IMAGES"]
+        lines.append(f"  series {number}, {first['series_description']}")
+        lines.append(f"    look for: {first['look_for']}")
+        lines += [f"    {_instances(series, text)}: {text}" for text in dict.fromkeys(item["text"] for item in series)]
+    lines += ["", "Every object was taken." if not content["refused"] else
+              f"{content['refused']} objects were NOT taken; docs/pacs.md says what each reason means."]
+    return BREAK.join(lines)
+
+
+def _instances(series: list[dict[str, Any]], text: str) -> str:
+    told = [item["instance_number"] for item in series if item["text"] == text]
+    return f"image {told[0]}" if len(told) == 1 else f"images {min(told)} to {max(told)} ({len(told)})"
+
+
 def _study(item: dict[str, Any]) -> str:
     lines = [f"study {item['orthanc_study_id']}",
              f"  last image {item['last_image_at'] or 'unknown'}, evaluated {item['evaluated_at'] or 'not yet'}"
@@ -62,7 +90,8 @@ def _study(item: dict[str, Any]) -> str:
                      f"{analysis['operating_point']}, settings {analysis['settings_sha256'][:12]}")
         stored = sum(1 for each in analysis["objects"] if each["stored_at"])
         lines.append(f"    {len(analysis['objects'])} objects made, {stored} stored in Orthanc")
-        lines += [f"    {_delivery(each)}" for each in analysis["deliveries"]]
+        for each in analysis["deliveries"]:
+            lines += [f"    {_delivery(each)}", *_refusals(analysis, each)]
     for entry in item["audit"]:
         lines.append(f"  audit {entry['sequence']}  {entry['at']}  {entry['event']} by {entry['actor']} ({entry['role']})")
     return BREAK.join(lines)
@@ -75,8 +104,17 @@ def _analysis_line(item: dict[str, Any]) -> str:
 
 def _delivery(item: dict[str, Any]) -> str:
     told = f"to {item['destination']} ({item['kind']}): {item['state']} after {item['attempts']} attempts"
+    if item["committed"]:
+        told += f", {item['committed']} objects confirmed"
     if item["acknowledgement"] is not None:
         told += f", acknowledged {item['acknowledgement']['code']}"
     if item["reason"] is not None:
         told += f": {item['reason']['text']}"
     return told
+
+
+def _refusals(analysis: dict[str, Any], delivery: dict[str, Any]) -> list[str]:
+    """Each object that the destination did not take, with its reason."""
+    return [f"      not taken: {item['role']} {item['index'] + 1}: {status_text(delivery['statuses'][item['sop_instance_uid']])}"
+            for item in analysis["objects"]
+            if not accepted(delivery["statuses"].get(item["sop_instance_uid"], SUCCESS))]

@@ -51,3 +51,9 @@ class DestinationInvalid(DeliveryError):
     """A destination's settings contradict the standard; found when the settings are read, not at the first alert."""
 
     category = Category.SETTINGS_INVALID
+
+
+class ListenerNotOpened(DeliveryError):
+    """The port for storage commitment cannot be opened; deliveries wait for their confirmation, and everything else goes on."""
+
+    category = Category.SETTINGS_INVALID

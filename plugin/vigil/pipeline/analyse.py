@@ -121,6 +121,7 @@ class Analyst:
     def _follow(self, analysis: Analysis) -> Verdict:
         if analysis.stage == "shadow":
             self._ledger.set_analysis_state(analysis.analysis_id, "shadow")
+            self._ledger.purge_object_bytes(analysis.analysis_id)  # they are sent to nobody, also when the model goes live
             return Verdict()
         return Verdict(follow=(Task(STORE, analysis.analysis_id, STORAGE),))
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from vigil.delivery.errors import DestinationSilent, DestinationUnreachable
-from vigil.domain.answer import Analysis, Answer, Reason
+from vigil.delivery.policy import gravest_category
+from vigil.domain.answer import Analysis, Answer, AnswerKind, Reason
 from vigil.domain.clock import Clock
 from vigil.domain.errors import Category, Stopping, VigilError
 from vigil.pipeline.engine import Verdict
@@ -58,11 +59,27 @@ class Tried:
     unreachable: bool = False
 
 
+class Unconfirmed(VigilError):
+    """All was accepted, and the destination has not yet confirmed that it keeps it: no failure, only not the end."""
+
+    category = Category.DESTINATION_SILENT
+
+
+def rank(analysis: Analysis, answer: Answer) -> int:
+    """Of a delivery among those that wait for the same destination, the first is 1: positives by the category of their gravest
+    finding, then what corrects an earlier result, then what decides nothing, then the rest."""
+    if answer.kind is AnswerKind.POSITIVE:
+        return gravest_category(answer) or 4
+    if analysis.revision > 1:
+        return 5
+    return 6 if answer.kind is AnswerKind.INDETERMINATE else 7
+
+
 class Courier:
     """One attempt at one delivery. What differs between a PACS and a RIS is ``bring``.
 
-    ``bring(delivery, analysis, answer)`` returns when all was accepted, and raises :class:`Refused` or
-    :class:`Suppressed`, or another :class:`vigil.domain.errors.VigilError` where a later attempt may succeed.
+    ``bring(delivery, analysis, answer)`` returns when all was accepted, and raises :class:`Refused`, :class:`Suppressed` or
+    :class:`Unconfirmed`, or another :class:`vigil.domain.errors.VigilError` where a later attempt may succeed.
     """
 
     def __init__(
@@ -137,13 +154,19 @@ class Courier:
         reason = Reason(error.category, error.message)
         late = now - delivery.owed_from > timedelta(hours=self._retry.deadline_hours)
         tired = isinstance(error, Refused) and delivery.attempts + 1 >= self._retry.refused_attempts
-        self._metrics.delivery_failed(delivery.destination, reason.category.value)
+        waits = isinstance(error, Unconfirmed)
+        if not waits:
+            self._metrics.delivery_failed(delivery.destination, reason.category.value)
         closed_for_s, unreachable = self._closed_for_s(error, delay_s), isinstance(error, DestinationUnreachable)
         if late or tired:
             self._ledger.record_attempt(delivery.delivery_id, now, reason, None)
             self._finish(delivery, "parked", reason, {}, log)
             return Tried(None, closed_for_s, unreachable)
-        self._ledger.record_attempt(delivery.delivery_id, now, reason, now + timedelta(seconds=delay_s))
+        next_at = now + timedelta(seconds=delay_s)
+        if waits:
+            self._ledger.note_unconfirmed(delivery.delivery_id, reason, next_at)
+        else:
+            self._ledger.record_attempt(delivery.delivery_id, now, reason, next_at)
         log.warning("delivery-waits", category=reason.category.value, attempt=delivery.attempts + 1)
         return Tried(delay_s, closed_for_s, unreachable)
 
@@ -162,10 +185,10 @@ class Courier:
             "reason": None if reason is None else reason.category.value, **evidence})
         self._metrics.delivery_ended(delivery.destination, state)
         log.info(f"delivery-{state}", kind=delivery.kind, category=None if reason is None else reason.category.value)
-        self._purge(delivery.analysis_id)
+        purge_sealed(self._ledger, delivery.analysis_id)
 
-    def _purge(self, analysis_id: str) -> None:
-        """When everything was delivered the sealed copies have done their work; Orthanc and the PACS hold the objects."""
-        deliveries = self._ledger.deliveries(analysis_id)
-        if deliveries and all(item.state in SETTLED or (item.kind, item.state) == HELD_BACK for item in deliveries):
-            self._ledger.purge_object_bytes(analysis_id)
+
+def purge_sealed(ledger: Ledger, analysis_id: str) -> None:
+    """When nothing is owed to any destination the sealed copies have done their work; Orthanc and the PACS hold the objects."""
+    if all(item.state in SETTLED or (item.kind, item.state) == HELD_BACK for item in ledger.deliveries(analysis_id)):
+        ledger.purge_object_bytes(analysis_id)

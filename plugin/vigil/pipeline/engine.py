@@ -49,6 +49,8 @@ class Task:
     queue: str
     attempt: int = 1
     delay_s: float = 0.0
+    priority: int = 0
+    """Among the tasks that wait in one queue: the lowest number first, then the oldest."""
 
     @property
     def workflow_id(self) -> str:
@@ -144,14 +146,14 @@ class Engine:
                 self._on_fault(kind, error)
                 verdict = Verdict(retry_after_s=AFTER_A_FAULT.delay_s(attempt))
             return {"retry_after_s": verdict.retry_after_s,
-                    "follow": [[task.kind, task.subject, task.queue, task.attempt, task.delay_s]
+                    "follow": [[task.kind, task.subject, task.queue, task.attempt, task.delay_s, task.priority]
                                for task in verdict.follow]}
 
         step = dbos.step(name="act")(act)
 
         @dbos.workflow(name="perform", max_recovery_attempts=1000)
-        def perform(kind: str, subject: str, queue: str, attempt: int) -> None:
-            task = Task(kind, subject, queue, attempt)
+        def perform(kind: str, subject: str, queue: str, attempt: int, priority: int = 0) -> None:
+            task = Task(kind, subject, queue, attempt, priority=priority)
             self._running.add(task.workflow_id)
             try:
                 verdict = step(kind, subject, attempt)
@@ -170,9 +172,10 @@ class Engine:
 
         if self._perform is None:
             raise EngineNotStarted("the workflow engine is not running")
-        options = SetEnqueueOptions(queue_partition_key=task.queue, delay_seconds=task.delay_s or None)
+        options = SetEnqueueOptions(queue_partition_key=task.queue, delay_seconds=task.delay_s or None,
+                                    priority=task.priority or None)
         with SetWorkflowID(task.workflow_id), options:
-            DBOS.enqueue_workflow(QUEUE, self._perform, task.kind, task.subject, task.queue, task.attempt)
+            DBOS.enqueue_workflow(QUEUE, self._perform, task.kind, task.subject, task.queue, task.attempt, task.priority)
 
     def trouble(self) -> list[Exception]:
         """What the newest task of a kind raised, for as long as none of its kind has ended well since."""

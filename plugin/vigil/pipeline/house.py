@@ -22,6 +22,7 @@ from vigil.intake.study import HeaderCache
 from vigil.pipeline.alert import ToRis
 from vigil.pipeline.analyse import STORAGE, STORE, Analyst
 from vigil.pipeline.arrivals import WORKERS, Arrivals
+from vigil.pipeline.commit import Confirmations
 from vigil.pipeline.deliver import FORWARD, Courier, pacs_queue
 from vigil.pipeline.engine import Engine
 from vigil.pipeline.evaluate import INFER, INFERENCE, Evaluator
@@ -105,7 +106,10 @@ class House:
                                 bundle_version=vigil.__version__, runtime="")
         headers = HeaderCache()
         images = ArrivedImages(settings.arrival_memory_mib << 20, settings.stable_age_s + KEPT_AFTER_STABLE_S)
-        to_pacs = ToPacs(ledger=ledger, settings=settings, permission=permission, clock=self._clock, stop=self._stop)
+        self._confirmations = Confirmations(ledger=ledger, settings=settings, clock=self._clock, stop=self._stop, log=self._log)
+        opened.callback(self._confirmations.stop)
+        to_pacs = ToPacs(gateway=self._gateway, ledger=ledger, settings=settings, permission=permission,
+                         confirmations=self._confirmations, clock=self._clock, stop=self._stop)
         self._to_ris = ToRis(gateway=self._gateway, ledger=ledger, settings=settings, permission=permission, models=by_id,
                              clock=self._clock, stop=self._stop)
         forward, alert = (
@@ -127,8 +131,9 @@ class House:
                 FORWARD: forward,
                 **self.people.workers(),
             },
-            queues={INFERENCE, STORAGE, *map(pacs_queue, settings.pacs), *self.people.queues()},
+            queues={INFERENCE, STORAGE, *map(pacs_queue, [*settings.pacs, *settings.dicom_web]), *self.people.queues()},
             on_fault=self._tell_fault)
+        self._confirmations.start()
         opened.callback(self._engine.stop, 0)
         self._engine.start()
         evaluator = Evaluator(
@@ -201,6 +206,7 @@ class House:
         missing += self.people.missing()
         missing += self._watch.missing()
         missing += [told for told in map(in_words, self._engine.trouble()) if told not in missing]
+        missing += self._confirmations.missing()
         dead = list(self._engine.dead())
         if dead:
             missing.append(f"{len(dead)} tasks ended in an error; see \"vigil status\"")
@@ -219,6 +225,7 @@ class House:
         """Ends every thread; what is unfinished is taken up at the next start."""
         self._watch.join(timeout_s / 2)
         self._to_ris.close()
+        self._confirmations.stop()
         self._engine.stop(int(timeout_s / 2))
         self._runtime.close()
         self._log.info("stopped")

@@ -18,7 +18,7 @@ from vigil.pipeline.analyse import STORAGE, STORE
 from vigil.pipeline.deliver import FORWARD, pacs_queue
 from vigil.pipeline.engine import Engine, Task
 from vigil.pipeline.evaluate import INFER, INFERENCE
-from vigil.records.entries import WAITING
+from vigil.records.entries import RESULT_KINDS, WAITING
 from vigil.records.ledger import Ledger
 from vigil.telemetry.logs import Log
 
@@ -108,7 +108,7 @@ class Reconciler:
         owed = [Task(STORE, record.analysis.analysis_id, STORAGE) if record.answer is not None
                 else Task(INFER, record.analysis.analysis_id, INFERENCE) for record in self._ledger.unfinished_analyses()]
         owed += [Task(FORWARD, item.delivery_id, pacs_queue(item.destination))
-                 for item in self._ledger.deliveries(states=[WAITING]) if item.kind == "dicom"]
+                 for item in self._ledger.deliveries(states=[WAITING]) if item.kind in RESULT_KINDS]
         promised = self._engine.promise(owed)
         if promised:
             self._log.info("lost-tasks-found", tasks=promised)

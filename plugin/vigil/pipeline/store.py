@@ -8,14 +8,14 @@ from vigil.domain.errors import Category, Stopping
 from vigil.domain.gateway import Gateway, GatewayError
 from vigil.domain.identity import delivery_id
 from vigil.pipeline.analyse import end_deleted
-from vigil.pipeline.deliver import FORWARD, pacs_queue
+from vigil.pipeline.deliver import FORWARD, pacs_queue, purge_sealed, rank
 from vigil.pipeline.engine import Task, Verdict
 from vigil.pipeline.escalate import Escalations
 from vigil.pipeline.permission import ModelMissing, Permission
 from vigil.pipeline.promise import AlertPromises
 from vigil.pipeline.retry import Backoff
 from vigil.records.audit import Audit
-from vigil.records.entries import AnalysisRecord
+from vigil.records.entries import AnalysisRecord, ResultKind
 from vigil.records.ledger import Ledger
 from vigil.settings import Settings
 from vigil.telemetry.logs import Log
@@ -54,6 +54,7 @@ class Storer:
                 if not allowed.allowed:
                     self._ledger.set_analysis_state(
                         subject, "shadow", Reason(allowed.category or Category.POLICY, allowed.reason))
+                    purge_sealed(self._ledger, subject)
                     log.info("store-withheld")
                     return Verdict()
                 with self._metrics.stage("store"):
@@ -72,6 +73,8 @@ class Storer:
                 log.info("study-deleted")
                 return Verdict()
             self._ledger.set_analysis_state(subject, "stored")
+            if not deliveries:
+                purge_sealed(self._ledger, subject)
             self._audit.append("stored", subject, actor="vigil", role="system", evidence={"objects": stored})
             log.info("stored", objects=stored)
             if analysis.arrived_at is not None:
@@ -97,10 +100,13 @@ class Storer:
     def _deliveries(self, record: AnalysisRecord) -> tuple[Task, ...]:
         tasks: list[Task] = []
         analysis, now = record.analysis, self._clock.now()
-        for name in self._settings.pacs:
+        assert record.answer is not None  # noqa: S101 - its callers look
+        kinds: dict[str, ResultKind] = dict.fromkeys(self._settings.pacs, "dicom")
+        kinds |= dict.fromkeys(self._settings.dicom_web, "stow-rs")
+        for name, kind in kinds.items():
             identity = delivery_id(name, analysis.analysis_id, analysis.revision)
-            self._ledger.begin_delivery(identity, name, "dicom", analysis.analysis_id, analysis.revision, now)
-            tasks.append(Task(FORWARD, identity, pacs_queue(name)))
+            self._ledger.begin_delivery(identity, name, kind, analysis.analysis_id, analysis.revision, now)
+            tasks.append(Task(FORWARD, identity, pacs_queue(name), priority=rank(analysis, record.answer)))
         told_later = self._settings.escalation.told()
         tasks += [self._alerts.promise(record, name) for name in self._settings.ris if name not in told_later]
         return (*tasks, *self._escalations.begin(record))

@@ -71,6 +71,7 @@ class Account:
         return {
             **delivery_account(delivery),
             "statuses": self._ledger.object_statuses(delivery.delivery_id),
+            "committed": len(self._ledger.committed_objects(delivery.delivery_id)),
             "acknowledgement": None if acknowledged is None else {
                 "code": acknowledged.code, "at": _time(acknowledged.at)},
         }

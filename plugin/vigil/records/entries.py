@@ -14,7 +14,10 @@ AnalysisState = Literal[
 UNFINISHED_ANALYSIS = frozenset({"pending", "running", "answered"})
 FINISHED_ANALYSIS = frozenset({"stored", "ended-study-deleted", "shadow", "failed-to-start"})
 
-DeliveryKind = Literal["dicom", "hl7"]
+ResultKind = Literal["dicom", "stow-rs"]
+"""Deliveries of result objects, by the way that they take."""
+DeliveryKind = ResultKind | Literal["hl7"]
+RESULT_KINDS = frozenset({"dicom", "stow-rs"})
 FINISHED_DELIVERY = frozenset({"delivered", "parked", "suppressed", "held", "cancelled"})
 WAITING = "waiting"
 """The state of a delivery that is not finished."""
@@ -108,6 +111,14 @@ class DeliveryRecord:
     def owed_from(self) -> datetime:
         """From here its deadline runs."""
         return self.owed_since or self.created_at
+
+
+@dataclass(frozen=True)
+class CommitmentRequest:
+    """A request to confirm storage that was made and is not answered yet."""
+
+    transaction_uid: str
+    asked_at: datetime
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 
 from vigil.domain.clock import Clock
 from vigil.records.analyses import Analyses
+from vigil.records.commitments import Commitments
 from vigil.records.criticals import Criticals
 from vigil.records.database import Database, insert_absent
 from vigil.records.decision import Decisions
@@ -31,7 +32,7 @@ from vigil.records.tables import analysis, delivery, sealing_key, settings_snaps
 __all__ = ["AnalysisRecord", "DeliveryRecord", "Ledger", "ObjectRecord"]
 
 
-class Ledger(Installations, Studies, Decisions, Analyses, Objects, Deliveries, Outbox, Messages, Criticals):
+class Ledger(Installations, Studies, Decisions, Analyses, Objects, Deliveries, Commitments, Outbox, Messages, Criticals):
     """Open it with :meth:`open`."""
 
     @classmethod

@@ -181,6 +181,25 @@ object_status = Table(
     Column("sealed_comment", LargeBinary),
 )
 
+commitment = Table(
+    "commitment", metadata,
+    Column("transaction_uid", UID, primary_key=True),
+    Column("delivery_id", DELIVERY_ID, ForeignKey("delivery.delivery_id"), nullable=False, index=True),
+    Column("made_at", Moment, nullable=False),
+    Column("asked_at", Moment),
+    Column("answered_at", Moment),
+)
+"""A request to confirm storage (PS3.4 Annex J). Written before it is made; ``asked_at``: when the PACS accepted it."""
+
+committed_object = Table(
+    "committed_object", metadata,
+    Column("delivery_id", DELIVERY_ID, ForeignKey("delivery.delivery_id"), primary_key=True),
+    Column("sop_instance_uid", UID, primary_key=True),
+    Column("transaction_uid", UID, nullable=False),
+    Column("at", Moment, nullable=False),
+)
+"""What a destination said it keeps."""
+
 message = Table(
     "message", metadata,
     Column("delivery_id", DELIVERY_ID, ForeignKey("delivery.delivery_id"), primary_key=True),

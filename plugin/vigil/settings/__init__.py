@@ -1,5 +1,12 @@
 """The "Vigil" section of orthanc.json as typed models."""
 
+from vigil.settings.destinations import (
+    CommitmentListener,
+    DicomWebDestination,
+    PacsDestination,
+    StorageCommitment,
+    WebAuthentication,
+)
 from vigil.settings.escalation import EscalationSettings
 from vigil.settings.reading import load, settings_snapshot
 from vigil.settings.section import (
@@ -7,7 +14,6 @@ from vigil.settings.section import (
     AssigningAuthority,
     Hl7Profile,
     ModelSettings,
-    PacsDestination,
     ReconcileSettings,
     RetrySettings,
     RisDestination,
@@ -16,6 +22,7 @@ from vigil.settings.section import (
 )
 
 __all__ = [
-    "AlertOverride", "AssigningAuthority", "EscalationSettings", "Hl7Profile", "ModelSettings", "PacsDestination",
-    "ReconcileSettings", "RetrySettings", "RisDestination", "RuntimeSettings", "Settings", "load", "settings_snapshot",
+    "AlertOverride", "AssigningAuthority", "CommitmentListener", "DicomWebDestination", "EscalationSettings", "Hl7Profile",
+    "ModelSettings", "PacsDestination", "ReconcileSettings", "RetrySettings", "RisDestination", "RuntimeSettings", "Settings",
+    "StorageCommitment", "WebAuthentication", "load", "settings_snapshot",
 ]

@@ -66,22 +66,24 @@ def _plain(value: object) -> dict[object, object]:
 
 def _disagreements(section: Mapping[str, object]) -> list[Fault]:
     """What is wrong between objects that may each be right: read from the raw section, so that it is told with the rest."""
-    pacs, ris, models = (_object(section.get(key)) for key in ("Pacs", "Ris", "Models"))
+    pacs, web, ris, models = (_object(section.get(key)) for key in ("Pacs", "DicomWeb", "Ris", "Models"))
     escalation = _object(section.get("Escalation"))
     faults = list(escalation_faults(escalation, ris))
     taken: dict[str, str] = {}
-    for place, destinations in (("Pacs", pacs), ("Ris", ris), ("Escalation.Mail", _object(escalation.get("Mail"))),
+    for place, destinations in (("Pacs", pacs), ("DicomWeb", web), ("Ris", ris),
+                                ("Escalation.Mail", _object(escalation.get("Mail"))),
                                 ("Escalation.Webhooks", _object(escalation.get("Webhooks")))):
         for name in destinations:
             other = taken.setdefault(name.casefold(), f"Vigil.{place}.{name}")
             if other != f"Vigil.{place}.{name}":
                 faults.append(Fault(f"Vigil.{place}.{name}", f"{other} has this name already; a destination's name is its own, "
                                                              "in capitals or not"))
-    for name, destination in pacs.items():
-        wanted = _object(destination).get("Models")
-        for model in wanted if isinstance(wanted, list | tuple) else ():
-            if isinstance(model, str) and model not in models:
-                faults.append(Fault(f"Vigil.Pacs.{name}.Models", "give ids that Vigil.Models names", f'"{model[:48]}"'))
+    for place, destinations in (("Pacs", pacs), ("DicomWeb", web)):
+        for name, destination in destinations.items():
+            wanted = _object(destination).get("Models")
+            for model in wanted if isinstance(wanted, list | tuple) else ():
+                if isinstance(model, str) and model not in models:
+                    faults.append(Fault(f"Vigil.{place}.{name}.Models", "give ids that Vigil.Models names", f'"{model[:48]}"'))
     return faults
 
 

@@ -6,41 +6,28 @@ The description of each field is what a person is told when its value is not all
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, model_validator
 
 from vigil.domain.answer import AnswerKind
-from vigil.settings.base import AbsolutePath, ApplicationEntity, Host, Name, Port, Seconds, Section
+from vigil.settings.base import (
+    AbsolutePath,
+    ApplicationEntity,
+    Component,
+    HierarchicDesignator,
+    Host,
+    Name,
+    Port,
+    Seconds,
+    Section,
+    each_once,
+    known_time_zone,
+    without_credentials,
+)
+from vigil.settings.destinations import CommitmentListener, DicomWebDestination, PacsDestination
 from vigil.settings.escalation import EscalationSettings
-
-
-def _time_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError("unknown time zone") from error
-    return name
-
-
-def _without_credentials(link: str) -> str:
-    if not re.fullmatch(r"https?://[^\s@|^~\\]+", link):
-        raise ValueError("not a plain address")
-    return link
-
-
-def _each_once(kinds: tuple[AnswerKind, ...]) -> tuple[AnswerKind, ...]:
-    if len(set(kinds)) != len(kinds):
-        raise ValueError("named twice")
-    return kinds
-
-
-HierarchicDesignator = Annotated[str, Field(pattern=r"^[^|~\\&\x00-\x1f\x7f]{0,180}$")]
-"""Text of an MSH application or facility: components (^) are allowed, the other delimiters are not."""
-Component = Annotated[str, Field(pattern=r"^[^|^~\\&\x00-\x1f\x7f]{1,180}$")]
 
 
 class AlertOverride(Section):
@@ -57,19 +44,6 @@ class ModelSettings(Section):
                                  description="the name of one of the model's operating points")
     alert_override: AlertOverride | None = Field(
         default=None, description="null, or an object with By, Reason and Date")
-
-
-class PacsDestination(Section):
-    """A DICOM node that the results are sent to. ``models``: None means every live model."""
-
-    host: Host = Field(description="a host name or an IP address")
-    port: Port = Field(description="a port number, 1 to 65535")
-    aet: ApplicationEntity = Field(description="an application entity title, 1 to 16 ASCII characters without backslash")
-    calling_aet: ApplicationEntity = Field(
-        default="VIGIL", description="an application entity title, 1 to 16 ASCII characters without backslash")
-    timeout_seconds: Seconds = Field(default=10.0, description="a number of seconds above 0, at most 3600")
-    models: tuple[str, ...] | None = Field(
-        default=None, min_length=1, description="null for every model, or a list of ids that Vigil.Models names")
 
 
 class AssigningAuthority(Section):
@@ -105,9 +79,9 @@ class Hl7Profile(Section):
     study_uid: Literal["ST", "RP", "HD"] = Field(
         default="ST", description='"ST", "RP" or "HD": the data type of the OBX that holds the study UID')
     zds: bool = Field(default=False, description="true or false: whether a ZDS segment is added")
-    link: Annotated[str, AfterValidator(_without_credentials)] | None = Field(
+    link: Annotated[str, AfterValidator(without_credentials)] | None = Field(
         default=None, description="null, or an address that begins with http:// or https:// and holds no user or password")
-    answer_kinds: Annotated[tuple[AnswerKind, ...], AfterValidator(_each_once)] = Field(
+    answer_kinds: Annotated[tuple[AnswerKind, ...], AfterValidator(each_once)] = Field(
         default=(AnswerKind.POSITIVE,), min_length=1,
         description='a list, each once, of "positive", "negative", "indeterminate", "measured", "not-analysed" and "failed"')
     patient_assigning_authority: AssigningAuthority | None = Field(
@@ -174,7 +148,7 @@ class VigilSection(Section):
     site_packages: str | None = Field(default=None, description="null, or the path of the bundle's Python packages")
     max_study_age_hours: Annotated[float, Field(gt=0, le=87_600, allow_inf_nan=False)] = Field(
         default=24.0, description="a number of hours above 0, at most 87600")
-    time_zone: Annotated[str, AfterValidator(_time_zone)] = Field(
+    time_zone: Annotated[str, AfterValidator(known_time_zone)] = Field(
         default="UTC", description='an IANA time zone, such as "Europe/Berlin"')
     installation_name: str = Field(default="vigil", min_length=1, max_length=64, pattern=r"^[^\\\x00-\x1f\x7f]+$",
                                    description="text of 1 to 64 characters without backslash")
@@ -182,6 +156,10 @@ class VigilSection(Section):
         default_factory=dict, description="an object: for each model id an object with its Stage")
     pacs: Mapping[Name, PacsDestination] = Field(
         default_factory=dict, description="an object: for each name of a destination an object with Host, Port and Aet")
+    dicom_web: Mapping[Name, DicomWebDestination] = Field(
+        default_factory=dict, description="an object: for each name of a destination an object with Url")
+    commitment_listener: CommitmentListener | None = Field(
+        default=None, description="null, or an object with Aet, Port and Address")
     ris: Mapping[Name, RisDestination] = Field(
         default_factory=dict, description="an object: for each name of a destination an object with Host and Port")
     escalation: EscalationSettings = Field(

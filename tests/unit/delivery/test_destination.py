@@ -3,13 +3,21 @@ from __future__ import annotations
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from vigil.delivery.destination import Connection, pacs_destination, ris_destination
+from vigil.delivery.destination import (
+    Connection,
+    WebDestination,
+    pacs_destination,
+    result_destination,
+    ris_destination,
+    site_profile,
+)
 from vigil.delivery.hl7.profile import StudyUidAs, Version
 from vigil.domain.answer import AnswerKind
+from vigil.results.viewer_profile import PROFILES, Encoding
+from vigil.settings.destinations import DicomWebDestination, PacsDestination, StorageCommitment
 from vigil.settings.section import (
     AssigningAuthority,
     Hl7Profile,
-    PacsDestination,
     RisDestination,
     Settings,
 )
@@ -42,6 +50,38 @@ def test_a_pacs_of_the_settings_becomes_a_destination() -> None:
     assert (destination.timeout_s, destination.connect_timeout_s) == (3.0, 3.0)
     assert destination.takes("hdv")
     assert not destination.takes("other")
+
+
+def test_the_site_may_change_what_a_profile_says() -> None:
+    entry = PacsDestination(host="h", port=104, aet="PACS", profile="weasis", transfer_syntaxes=("jpeg-ls", "uncompressed"),
+                            most_captures=3)
+    profile = site_profile(entry)
+    assert profile.encodings == (Encoding.JPEG_LS, Encoding.UNCOMPRESSED)
+    assert profile.most_captures == 3
+    assert (profile.roles, profile.most_segmentation_frames) == (PROFILES["weasis"].roles, 400)
+    assert site_profile(PacsDestination(host="h", port=104, aet="PACS")) == PROFILES["standard"]
+
+
+def test_who_confirms_is_the_same_node_unless_the_site_names_another() -> None:
+    settings = make_settings()
+    for commitment, node in ((StorageCommitment(), ("PACS", 104)), (StorageCommitment(aet="COMMIT", port=105), ("COMMIT", 105))):
+        entry = settings.pacs["main"].model_copy(update={"storage_commitment": commitment})
+        made = pacs_destination("main", settings.model_copy(update={"pacs": {"main": entry}})).commitment
+        assert made is not None
+        assert (made.aet, made.port) == node
+    assert pacs_destination("main", settings).commitment is None
+
+
+def test_a_destination_of_results_is_found_among_pacs_and_dicomweb_servers() -> None:
+    web = DicomWebDestination(url="https://archive.example.org/dicom-web/", models=("hdv",), profile="ohif")
+    settings = make_settings().model_copy(update={"dicom_web": {"archive": web}})
+    found = result_destination("archive", settings)
+    assert isinstance(found, WebDestination)
+    assert (found.url, found.profile.name) == ("https://archive.example.org/dicom-web", "ohif")
+    assert found.takes("hdv")
+    assert not found.takes("other")
+    assert result_destination("main", settings) == pacs_destination("main", settings)
+    assert result_destination("ed", settings) is None
 
 
 def test_a_ris_of_the_settings_becomes_a_destination_with_its_profile() -> None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import threading
 import time
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from encoded_objects import binary_segmentation, capture, outgoing, picture, report
 from pydicom import dcmread
-from pydicom.uid import RLELossless
+from pydicom.uid import UID, ExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from hospital.ct_series import Acquisition, ct_series, dicom_bytes
 from hospital.network import free_port
-from hospital.pacs import ArchivePacs, Pacs, SilentNode
+from hospital.pacs import ArchivePacs, ChoosyPacs, Pacs, SilentNode
 from vigil.delivery.destination import PacsDestination
 from vigil.delivery.dicom import OutgoingObject, echo, send
 from vigil.delivery.errors import (
@@ -27,6 +30,7 @@ from vigil.delivery.errors import (
     MessageInvalid,
 )
 from vigil.domain.errors import Stopping
+from vigil.results.viewer_profile import PROFILES, Encoding
 
 
 def make_objects(count: int = 3, size: int = 32, compressed: bool = False) -> list[OutgoingObject]:
@@ -90,7 +94,7 @@ def test_an_object_that_the_pacs_cannot_take_is_named_and_the_others_go(tmp_path
         outcome = send(destination(pacs.port), mixed, heard, stop)
         assert len(pacs.objects()) == 2
     assert [item.sop_instance_uid for item in outcome.refused] == [mixed[0].sop_instance_uid]
-    assert heard.statuses[0][1] == 0x0122
+    assert heard.statuses[0][1] == 0xC122, "it takes the kind, and not this transfer syntax"
     assert "CT Image Storage" in heard.statuses[0][2]
     assert not outcome.complete
 
@@ -116,6 +120,55 @@ def test_a_wrong_called_title_is_explained(tmp_path: Path, stop: threading.Event
 def test_a_pacs_that_does_not_know_us_says_so(tmp_path: Path, stop: threading.Event) -> None:
     with ArchivePacs(tmp_path / "archive") as pacs, pytest.raises(DestinationRefused, match="'STRANGER'"):
         send(destination(pacs.port, aet="ARCHIVE", calling_aet="STRANGER"), OBJECTS, Heard(), stop)
+
+
+@pytest.mark.parametrize(("name", "syntax", "program"), [
+    ("RLELossless", RLELossless, "dcmdrle"), ("JPEGLSLossless", JPEGLSLossless, "dcmdjpls"),
+    ("JPEG2000LosslessOnly", JPEG2000Lossless, None),
+])
+def test_a_pacs_that_takes_images_in_one_compression_only_gets_them_so_with_every_pixel(
+    name: str, syntax: UID, program: str | None, tmp_path: Path, stop: threading.Event
+) -> None:
+    takes = {"SecondaryCaptureImageStorage": (name,), "Comprehensive3DSRStorage": ("LittleEndianImplicit",)}
+    made = [outgoing(capture(picture())), outgoing(report())]
+    with ChoosyPacs(tmp_path / "pacs", takes=takes) as pacs:
+        outcome = send(destination(pacs.port, aet="CHOOSY"), made, Heard(), stop)
+        stored = {str(found.SOPInstanceUID): found for found in map(dcmread, pacs.objects())}
+    assert outcome.complete
+    assert set(stored) == {item.sop_instance_uid for item in made}, "the same instances"
+    image = stored[made[0].sop_instance_uid]
+    assert image.file_meta.TransferSyntaxUID == syntax
+    if program is not None:
+        plain = tmp_path / "plain.dcm"
+        image.save_as(tmp_path / "compressed.dcm")
+        subprocess.run([program, str(tmp_path / "compressed.dcm"), str(plain)], check=True, timeout=60)
+        decoded = dcmread(plain)
+        rgb = np.frombuffer(decoded.PixelData, np.uint8, count=picture().size)
+        if decoded.PlanarConfiguration == 1:
+            rgb = rgb.reshape(3, *picture().shape[:2]).transpose(1, 2, 0)
+        assert np.array_equal(rgb.reshape(picture().shape), picture())
+
+
+def test_the_profile_s_first_choice_wins_where_the_pacs_takes_several(tmp_path: Path, stop: threading.Event) -> None:
+    takes = {"SecondaryCaptureImageStorage": ("LittleEndianExplicit", "RLELossless", "JPEGLSLossless")}
+    item = outgoing(capture(picture()))
+    for wanted, syntax in ((Encoding.JPEG_LS, JPEGLSLossless), (Encoding.RLE, RLELossless),
+                           (Encoding.UNCOMPRESSED, ExplicitVRLittleEndian)):
+        others = tuple(each for each in Encoding if each is not wanted)
+        profile = replace(PROFILES["standard"], encodings=(wanted, *others))
+        with ChoosyPacs(tmp_path / str(wanted), takes=takes) as pacs:
+            send(replace(destination(pacs.port), profile=profile), [item], Heard(), stop)
+            assert [dcmread(path).file_meta.TransferSyntaxUID for path in pacs.objects()] == [syntax]
+
+
+def test_each_refused_object_has_its_own_reason(tmp_path: Path, stop: threading.Event) -> None:
+    takes = {"SecondaryCaptureImageStorage": ("LittleEndianExplicit",), "Comprehensive3DSRStorage": ("RLELossless",)}
+    made = [outgoing(ds) for ds in (capture(picture()), binary_segmentation(), report())]
+    with ChoosyPacs(tmp_path / "pacs", takes=takes) as pacs:
+        outcome = send(destination(pacs.port), made, Heard(), stop)
+    assert [item.status for item in outcome.statuses] == [0x0000, 0x0122, 0xC122]
+    assert outcome.statuses[1].text == "SOP class not supported (Segmentation Storage)"
+    assert outcome.statuses[2].text == "transfer syntax not supported (Comprehensive 3D SR Storage)"
 
 
 @pytest.mark.parametrize("option", ["--abort-after", "--abort-during"])

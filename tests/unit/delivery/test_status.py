@@ -24,5 +24,11 @@ def test_a_status_has_a_name() -> None:
 
 
 def test_a_full_disk_passes_and_a_refusal_does_not() -> None:
-    assert out_of_resources(0xA700)
-    assert not any(out_of_resources(status) for status in (0x0000, 0x0122, 0xA900, 0xB007, 0xC000))
+    assert all(out_of_resources(status) for status in (0xA700, 0xA7FF, 0x0213))
+    assert not any(out_of_resources(status) for status in (0x0000, 0x0122, 0xA770, 0xA900, 0xB007, 0xC000))
+
+
+def test_what_storage_commitment_and_stow_rs_say_has_a_name_too() -> None:
+    assert status_text(0x0112) == "it does not have the object"
+    assert status_text(0xC122) == "transfer syntax not supported"
+    assert not any(accepted(status) for status in (0x0112, 0x0131, 0x0213, 0xA770, 0xC122))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,8 @@ from vigil.records.ledger import Ledger
 from vigil.records.sealing import Sealer
 from vigil.settings import Settings, load
 from vigil.telemetry.logs import Log
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "delivery"))  # the objects that the delivery room's tests send
 
 MODEL = "hyperdense-volume-ct-head"
 LIVE = {"Stage": "live", "AlertOverride": {"By": "A person", "Reason": "A test", "Date": "2026-11-23"}}

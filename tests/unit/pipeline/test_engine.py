@@ -122,6 +122,45 @@ def test_a_worker_that_breaks_is_told_and_tried_again_and_its_words_are_kept_out
     assert not any(b"Doe" in file.read_bytes() for file in tmp_path.glob("workflows.sqlite*"))
 
 
+PRIORITIES = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, {plugin!r})
+from vigil.pipeline.engine import Engine, Task, Verdict
+
+done = []
+
+def work(subject, attempt):
+    done.append(f"{{subject}} {{attempt}}")
+    if subject == "running":
+        time.sleep(1.5)
+    return Verdict(retry_after_s=0.1) if subject == "late positive" and attempt == 1 else Verdict()
+
+engine = Engine(database=Path({folder!r}) / "workflows.sqlite", workers={{"send": work}}, queues={{"pacs"}},
+                on_fault=lambda kind, error: None)
+engine.start()
+engine.enqueue(Task("send", "running", "pacs", priority=7))
+deadline = time.monotonic() + 20
+while not done and time.monotonic() < deadline:
+    time.sleep(0.02)
+for name, priority in (("negative", 7), ("other negative", 7), ("late positive", 1), ("positive", 1), ("asked for", 0)):
+    engine.enqueue(Task("send", name, "pacs", priority=priority))
+while engine.unfinished() and time.monotonic() < deadline:
+    time.sleep(0.05)
+print(*done, sep="\\n", flush=True)
+engine.stop(1)
+"""
+
+
+def test_of_those_that_wait_in_a_queue_the_most_urgent_goes_first_and_then_the_oldest(tmp_path: Path) -> None:
+    text = textwrap.dedent(PRIORITIES).format(plugin=str(ROOT / "plugin"), folder=str(tmp_path))
+    output = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60, check=True).stdout
+
+    told = output.splitlines()
+    told.remove("late positive 2")  # keeps its rank, and waits for its time
+    assert told == ["running 1", "asked for 1", "late positive 1", "positive 1", "negative 1", "other negative 1"]
+
+
 def test_what_is_owed_is_promised_again_unless_a_task_of_it_waits(tmp_path: Path) -> None:
     program(tmp_path, ["a"]).communicate(timeout=60)
     output, _ = program(tmp_path, [], owed=("a", "b", "b")).communicate(timeout=60)

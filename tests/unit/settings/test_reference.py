@@ -10,7 +10,17 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from vigil.settings import Hl7Profile, PacsDestination, RisDestination, Settings, load
+from vigil.settings import (
+    CommitmentListener,
+    DicomWebDestination,
+    Hl7Profile,
+    PacsDestination,
+    RisDestination,
+    Settings,
+    StorageCommitment,
+    WebAuthentication,
+    load,
+)
 from vigil.settings.configuration_files import read_configuration, without_comments
 from vigil.settings.escalation import (
     BudgetSettings,
@@ -54,6 +64,8 @@ def test_no_model_runs_before_the_site_says_so(reference: dict[str, Any]) -> Non
 def test_nothing_is_sent_anywhere_before_the_site_says_so(reference: dict[str, Any]) -> None:
     settings = load(reference)
     assert not settings.pacs
+    assert not settings.dicom_web
+    assert settings.commitment_listener is None
     assert not settings.ris
     assert not settings.escalation.told()
 
@@ -84,14 +96,17 @@ def test_the_examples_load(reference: dict[str, Any]) -> None:
     section = reference["Vigil"] | examples()
     settings: Settings = load(reference | {"Vigil": section})
     assert list(settings.pacs) == ["pacs"]
+    assert list(settings.dicom_web) == ["archive"]
+    assert settings.commitment_listener is not None
     assert list(settings.ris) == ["ris"]
     assert settings.escalation.told() == {"neuroradiology-on-call", "pager"}
     assert settings.enabled_models()
 
 
 @pytest.mark.parametrize("model", [
-    VigilSection, PacsDestination, RisDestination, Hl7Profile, AlertOverride, AssigningAuthority, EscalationSettings,
-    MailSettings, WebhookSettings, StepSettings, LadderSettings, QuietHoursSettings, BudgetSettings, ContentSettings,
+    VigilSection, PacsDestination, DicomWebDestination, WebAuthentication, StorageCommitment, CommitmentListener,
+    RisDestination, Hl7Profile, AlertOverride, AssigningAuthority, EscalationSettings, MailSettings, WebhookSettings,
+    StepSettings, LadderSettings, QuietHoursSettings, BudgetSettings, ContentSettings,
 ])
 def test_every_key_is_shown(model: type[BaseModel]) -> None:
     text = REFERENCE.read_text()
