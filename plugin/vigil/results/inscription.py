@@ -109,14 +109,22 @@ def size_of(lines: Sequence[Line]) -> tuple[int, int]:
 
 def free_place(lines: Sequence[Line], margin: float, busy: Mask, *, at_top: bool) -> Block:
     """Where ``lines`` hide least of ``busy`` [row, column]: left or right, at the top or else at the bottom (or the other
-    way round), ``margin`` of the picture's size away from its edges, for the corners belong to the viewer."""
+    way round), if need be further inside; ``margin`` of the picture's size away from its edges, for the corners belong to
+    the viewer."""
     rows, columns = busy.shape
     width, height = size_of(lines)
     inset = round(columns * margin)
     upper, lower = round(rows * margin), round(rows * (1 - margin)) - height
+    step = max(1, lines[0].height // 2) if lines else 1
     places = [
-        Block(left, top, width, height, flush_right, at_foot=top == lower)
-        for top in ((upper, lower) if at_top else (lower, upper))
+        Block(left, top, width, height, flush_right, at_foot=at_foot)
+        for inwards in range(0, max(1, rows // 4), step)
+        for top, at_foot in _edges(upper + inwards, lower - inwards, at_top=at_top)
         for left, flush_right in ((inset, False), (columns - inset - width, True))
     ]
     return min(places, key=lambda place: int(np.count_nonzero(busy[place.area])))  # of several alike, the first
+
+
+def _edges(upper: int, lower: int, *, at_top: bool) -> tuple[tuple[int, bool], tuple[int, bool]]:
+    """The one that is wanted first; and whether it is that of the foot."""
+    return ((upper, False), (lower, True)) if at_top else ((lower, True), (upper, False))
