@@ -29,5 +29,6 @@ def test_a_t1_head_is_measured_shown_and_alarms_nobody(tmp_path: Path) -> None:
         assert analysis["answer"]["kind"] == "measured"
         expected = json.loads(GOLDEN.read_text())["volume_cm3"]
         assert analysis["answer"]["measured"]["value"] == pytest.approx(expected, abs=0.1)
-        assert {item["role"] for item in analysis["objects"]} == {"summary", "key-slice", "segmentation", "report"}
+        assert {item["role"] for item in analysis["objects"]} == {
+            "summary", "key-slice", "segmentation", "presentation-state", "report"}
         assert hospital.ris.received() == []

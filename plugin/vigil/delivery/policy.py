@@ -12,6 +12,8 @@ from vigil.domain.errors import Category
 from vigil.domain.manifest import PermittedOutput, Regulatory, RegulatoryStatus
 from vigil.results.objects import Role
 
+_DRAWN = frozenset({Role.MULTIFRAME, Role.FULL_SEGMENTATION, Role.PRESENTATION_STATE})
+
 
 class Stage(StrEnum):
     """How far a model has come at this site: not run, run in silence, or in use."""
@@ -69,6 +71,10 @@ class Policy:
         permitted = case.regulatory.permitted_outputs
         if role is Role.SEGMENTATION and PermittedOutput.CONTOUR not in permitted:
             return _no("the model's permitted outputs have no 'contour': no segmentation is shown")
+        if role in _DRAWN and PermittedOutput.CONTOUR not in permitted:
+            return _no("the model's permitted outputs have no 'contour': nothing is drawn")
+        if role is Role.KEY_OBJECTS and PermittedOutput.LOCATION not in permitted:
+            return _no("the model's permitted outputs have no 'location': no image is pointed out")
         if role is Role.KEY_SLICE and not permitted & {PermittedOutput.CONTOUR, PermittedOutput.LOCATION}:
             return _no("the model's permitted outputs have neither 'contour' nor 'location': no slice is pointed out")
         return Decision(True, "the model is live")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from io import BytesIO
 
-from pydicom import Dataset, dcmwrite
+from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.dataset import FileMetaDataset
 from pydicom.sr.coding import Code as SrCode
 from pydicom.uid import UID, ExplicitVRLittleEndian
@@ -31,6 +31,10 @@ class Series(Enum):
     KEY_SLICES = (1, "key slices", Role.KEY_SLICE)
     REPORT = (2, "report", Role.REPORT)
     SEGMENTATION = (3, "segmentation", Role.SEGMENTATION)
+    PRESENTATION_STATE = (4, "contours", Role.PRESENTATION_STATE)
+    KEY_OBJECTS = (5, "key images", Role.KEY_OBJECTS)
+    MULTIFRAME = (6, "multi-frame", Role.MULTIFRAME)
+    FULL_SEGMENTATION = (7, "segmentation, all slices", Role.FULL_SEGMENTATION)
 
     def __init__(self, offset: int, label: str, role: Role) -> None:
         self.offset = offset
@@ -86,9 +90,9 @@ def new_object(request: ResultRequest, place: Place, sop_class_uid: str, modalit
 
 
 def instance_references(instances: Iterable[Dataset]) -> dict[str, list[Dataset]]:
-    """SOP class and instance of each, by the UID of its series."""
+    """SOP class and instance of each, once, by the UID of its series."""
     by_series: dict[str, list[Dataset]] = {}
-    for instance in instances:
+    for instance in {str(instance.SOPInstanceUID): instance for instance in instances}.values():
         item = Dataset()
         item.ReferencedSOPClassUID = str(instance.SOPClassUID)
         item.ReferencedSOPInstanceUID = str(instance.SOPInstanceUID)
@@ -122,14 +126,34 @@ def sr_code(code: Code) -> SrCode:
     return SrCode(code.value, code.scheme, code.meaning)
 
 
-def finished(request: ResultRequest, place: Place, ds: Dataset) -> ResultObject:
-    """The data set as a file (PS3.10), Explicit VR Little Endian: what every receiver takes."""
+def prepared(ds: Dataset) -> Dataset:
+    """``ds`` with its elements encoded, for :func:`alike`: what the objects of a series have in common is encoded once."""
+    mark_encoded(ds)
+    buffer = BytesIO()
+    dcmwrite(buffer, ds, implicit_vr=False, little_endian=True)
+    buffer.seek(0)
+    return dcmread(buffer, force=True)
+
+
+def alike(request: ResultRequest, place: Place, pattern: Dataset) -> Dataset:
+    """A data set that begins as ``pattern`` and stands at another place of the same series."""
+    ds = Dataset()
+    ds.update(pattern)
+    ds.SOPInstanceUID = instance_uid(request, place.series, place.index)
+    ds.InstanceNumber = place.instance_number
+    return ds
+
+
+def finished(
+    request: ResultRequest, place: Place, ds: Dataset, transfer_syntax_uid: str = ExplicitVRLittleEndian
+) -> ResultObject:
+    """The data set as a file (PS3.10), as a rule Explicit VR Little Endian: what every receiver takes."""
     mark_encoded(ds)
     meta = FileMetaDataset()
     meta.FileMetaInformationVersion = b"\x00\x01"
     meta.MediaStorageSOPClassUID = UID(str(ds.SOPClassUID))
     meta.MediaStorageSOPInstanceUID = UID(str(ds.SOPInstanceUID))
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.TransferSyntaxUID = UID(transfer_syntax_uid)
     meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
     meta.ImplementationVersionName = f"VIGIL_{request.device.bundle_version}"[:16]
     ds.file_meta = meta

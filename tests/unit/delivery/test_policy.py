@@ -123,6 +123,12 @@ def test_a_pacs_gets_only_the_kinds_of_answer_it_takes() -> None:
     [
         (["notification"], Role.SEGMENTATION, False),
         (["notification"], Role.KEY_SLICE, False),
+        (["notification"], Role.KEY_OBJECTS, False),
+        (["location"], Role.KEY_OBJECTS, True),
+        (["location"], Role.PRESENTATION_STATE, False),
+        (["location"], Role.MULTIFRAME, False),
+        (["location"], Role.FULL_SEGMENTATION, False),
+        (["contour"], Role.PRESENTATION_STATE, True),
         (["notification"], Role.SUMMARY, True),
         (["location"], Role.SEGMENTATION, False),
         (["location"], Role.KEY_SLICE, True),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 
+from vigil.results.make import make_results
 from vigil.results.objects import Role
 from vigil.results.request import ResultRequest
 
@@ -30,3 +32,9 @@ class Written:
 
 
 Write = Callable[[str, ResultRequest, list[Dataset]], Written]
+
+
+def read(asked: ResultRequest, role: Role, **options: object) -> list[Dataset]:
+    """What is made of a request in one role, read back. ``options``: of :class:`ResultOptions`."""
+    wanted = replace(asked, options=replace(asked.options, **options))  # type: ignore[arg-type]
+    return [dcmread(BytesIO(made.dicom)) for made in make_results(wanted) if made.role is role]

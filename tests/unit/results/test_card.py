@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from result_cases import request, study
+from pydicom import Dataset
+from result_cases import CASES, TRIAGE_ONLY, request, study
 
 from vigil.domain import codes
 from vigil.domain.answer import AnswerKind, Criterion, Measurement
 from vigil.results.card import LEFT, SIDE, draw_card
+from vigil.results.key_slices import MOST_CAPTURED
+from vigil.results.legend import MOST_ENTRIES, legend
 from vigil.results.lettering import Hand, drawable, legible, wrapped
 from vigil.results.marks import BACKGROUND, KIND_COLOURS, MUTED, TEXT, YELLOW
 from vigil.results.picture import CONTOUR_COLOURS, edge_letters
@@ -108,10 +111,18 @@ def test_a_value_just_below_its_threshold_is_told_with_the_digits_it_takes() -> 
 
 
 def test_edges_are_named_by_the_patient_s_directions() -> None:
-    assert edge_letters((1, 0, 0, 0, 1, 0)) == ("R", "L", "A", "P")
-    assert edge_letters((-1, 0, 0, 0, 1, 0)) == ("L", "R", "A", "P")
-    assert edge_letters((0, 1, 0, 0, 0, -1)) == ("A", "P", "H", "F")
-    assert edge_letters(()) == ("", "", "", "")
+    def named(**attributes: object) -> tuple[str, str, str, str]:
+        ds = Dataset()
+        for keyword, value in attributes.items():
+            setattr(ds, keyword, value)
+        return edge_letters(ds)
+
+    assert named(ImageOrientationPatient=[1, 0, 0, 0, 1, 0]) == ("R", "L", "A", "P")
+    assert named(ImageOrientationPatient=[-1, 0, 0, 0, 1, 0]) == ("L", "R", "A", "P")
+    assert named(ImageOrientationPatient=[0, 1, 0, 0, 0, -1]) == ("A", "P", "H", "F")
+    assert named(PatientOrientation=["L", "F"]) == ("R", "L", "H", "F")
+    assert named(PatientOrientation=["P", "FL"]) == ("A", "P", "HR", "FL")
+    assert named() == named(PatientOrientation="") == ("", "", "", "")
 
 
 def test_contours_of_several_findings_differ() -> None:
@@ -133,3 +144,40 @@ def test_what_the_font_cannot_draw_is_known() -> None:
     assert drawable("Schädel ≥ 1") == "Schadel >= 1"
     assert not legible("頭部単純")
     assert legible("really?")
+
+
+def test_the_legend_says_which_colour_is_which_finding_how_much_and_where() -> None:
+    asked = CASES["two findings"]().asked
+    first, second = legend(asked)
+    assert first.text.startswith("1  Hyperdense intracranial region, ") and first.text.endswith(", image 15")
+    assert second.text.startswith("2  Hyperdense intracranial region, ") and second.text.endswith(", image 18")
+    assert (first.colour, second.colour) == CONTOUR_COLOURS[:2]
+    card = draw_card(asked)
+    for colour in CONTOUR_COLOURS[:2]:
+        assert (card == colour).all(axis=2)[500:, LEFT : LEFT + 40].sum() > 100
+    assert not (draw_card(CASES["negative"]().asked) == CONTOUR_COLOURS[1]).all(axis=2).any()
+
+
+def test_a_legend_of_many_findings_ends_with_their_number_and_of_few_images_with_what_is_left_out() -> None:
+    asked = CASES["two findings"]().asked
+    (finding, _) = asked.answer.findings
+    many = legend(replace(asked, answer=replace(asked.answer, findings=(finding,) * 7)))
+    assert len(many) == MOST_ENTRIES + 1
+    assert many[-1].text == "and 3 more findings, in the report"
+    tall = np.zeros((MOST_CAPTURED + 9, 16, 16), bool)
+    tall[:, 8, 8] = True
+    long = replace(
+        asked, sources=[asked.sources[0]] * len(tall), voxels=np.zeros(tall.shape, np.float32), masks={"hyperdense": tall},
+        answer=replace(asked.answer, findings=(replace(finding, key_slices=(30,)),)),
+    )  # fmt: skip
+    assert [entry.text for entry in legend(long)][1:] == ["9 more images with a finding are not among the key slices."]
+
+
+def test_a_legend_tells_neither_value_nor_place_that_the_clearance_keeps_back() -> None:
+    files, hu = study(slices=8)
+    assert legend(request(files=files, hu=hu, outputs=TRIAGE_ONLY)) == ()
+
+
+@pytest.mark.parametrize("name", ["two findings", "radiograph 2500", "mammogram", "multi-frame", "heat map"])
+def test_nothing_runs_into_the_margins_whatever_the_source(name: str) -> None:
+    assert (margins(draw_card(CASES[name]().asked)) == BACKGROUND).all()

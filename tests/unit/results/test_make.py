@@ -18,18 +18,23 @@ from vigil.domain.answer import AnswerKind
 from vigil.domain.identity import object_uid
 from vigil.domain.manifest import PermittedOutput
 from vigil.results.errors import ReferenceUnusable, RequestContradicts
+from vigil.results.heat_map import HeatMap
 from vigil.results.make import make_results
 from vigil.results.objects import Role
+from vigil.results.options import Captures, ResultOptions, SegmentationKind
 from vigil.results.request import ResultRequest
 
 ROOT = Path(__file__).parents[3]
 PRINT_DIGESTS = """
 import hashlib
+from dataclasses import replace
 from result_cases import request
 from vigil.domain.answer import AnswerKind
 from vigil.results.make import make_results
-for kind in AnswerKind:
-    for made in make_results(request(kind)):
+from vigil.results.options import CaptureSyntax, ResultOptions
+for kind, syntax in zip(AnswerKind, [*CaptureSyntax, *CaptureSyntax]):
+    options = ResultOptions(multiframe=True, full_frame=True, capture_syntax=syntax)
+    for made in make_results(replace(request(kind), options=options)):
         print(hashlib.sha256(made.dicom).hexdigest())
 """
 
@@ -55,7 +60,9 @@ def test_each_kind_has_a_summary_first_and_a_report_last(each_kind: dict[AnswerK
         assert roles[-1] is Role.REPORT
         assert (Role.KEY_SLICE in roles) == (kind in (AnswerKind.POSITIVE, AnswerKind.MEASURED))
         assert roles.count(Role.SEGMENTATION) == (kind in (AnswerKind.POSITIVE, AnswerKind.MEASURED))
-        assert roles.count(Role.KEY_SLICE) <= 12
+        assert roles.count(Role.PRESENTATION_STATE) == (kind in (AnswerKind.POSITIVE, AnswerKind.MEASURED))
+        assert roles.count(Role.KEY_OBJECTS) == (kind is AnswerKind.POSITIVE)
+        assert not {Role.MULTIFRAME, Role.FULL_SEGMENTATION} & set(roles)
 
 
 def test_uids_come_from_the_analysis_the_role_and_the_index(each_kind: dict[AnswerKind, ResultRequest]) -> None:
@@ -103,11 +110,11 @@ def test_a_triage_only_clearance_lets_out_neither_value_nor_place(small_study: t
     assert [ds.get("PixelData") for ds in read(other)] == [ds.get("PixelData") for ds in objects]
 
 
-def test_without_contour_there_are_no_key_slices_and_no_segmentation(small_study: tuple[list[Dataset], object]) -> None:
+def test_without_contour_nothing_is_drawn_and_the_key_image_is_only_named(small_study: tuple[list[Dataset], object]) -> None:
     files, hu = small_study
     outputs = frozenset(PermittedOutput) - {PermittedOutput.CONTOUR}
     roles = [made.role for made in make_results(request(files=files, hu=hu, outputs=outputs))]
-    assert roles == [Role.SUMMARY, Role.REPORT]
+    assert roles == [Role.SUMMARY, Role.KEY_OBJECTS, Role.REPORT]
 
 
 def test_an_empty_mask_makes_no_key_slice_and_no_segmentation(small_study: tuple[list[Dataset], object]) -> None:
@@ -132,3 +139,46 @@ def test_voxels_that_do_not_fit_the_slices_are_refused(small_study: tuple[list[D
         make_results(replace(asked, voxels=asked.voxels[:-1]))
     with pytest.raises(RequestContradicts, match="'hyperdense'"):
         make_results(replace(asked, masks={"hyperdense": asked.masks["hyperdense"][:, :-1]}))
+
+
+EVERYTHING = ResultOptions(captures=Captures.ALL, multiframe=True, full_frame=True)
+NOTHING = ResultOptions(
+    captures=Captures.NONE, segmentation=SegmentationKind.NONE, key_objects=False, presentation_state=False
+)
+
+
+def test_options_choose_what_is_made_and_summary_and_report_are_always_there(small_study: tuple[list[Dataset], object]) -> None:
+    files, hu = small_study
+    asked = request(files=files, hu=hu)
+    assert {made.role for made in make_results(replace(asked, options=EVERYTHING))} == set(Role)
+    least = make_results(replace(asked, options=NOTHING))
+    assert [made.role for made in least] == [Role.SUMMARY, Role.REPORT]
+    assert "1.2.840.10008.5.1.4.1.1.66" not in str(dcmread(BytesIO(least[-1].dicom)))
+
+
+def test_no_option_widens_what_the_clearance_lets_out(small_study: tuple[list[Dataset], object]) -> None:
+    files, hu = small_study
+    asked = request(files=files, hu=hu, outputs=frozenset({PermittedOutput.NOTIFICATION}))
+    assert [made.role for made in make_results(replace(asked, options=EVERYTHING))] == [Role.SUMMARY, Role.REPORT]
+
+
+def test_every_series_has_a_number_and_a_uid_of_its_own(small_study: tuple[list[Dataset], object]) -> None:
+    files, hu = small_study
+    objects = read(replace(request(files=files, hu=hu), options=EVERYTHING))
+    series = {(ds.SeriesInstanceUID, ds.SeriesNumber, ds.SeriesDescription) for ds in objects}
+    assert len(series) == len({uid for uid, _, _ in series}) == len({number for _, number, _ in series}) == len(Role)
+    assert all(number >= 9000 and text.startswith("AI ") and len(text) <= 64 for _, number, text in series)
+    for ds in objects:
+        (equipment,) = ds.ContributingEquipmentSequence
+        assert equipment.PurposeOfReferenceCodeSequence[0].CodeValue == "109102"
+        assert "ab" * 32 in equipment.ContributionDescription
+        assert list(equipment.SoftwareVersions) == ["0.1.0", "ONNX Runtime 1.26.0 CPU"]
+
+
+def test_frames_and_a_heat_map_that_do_not_fit_are_refused(small_study: tuple[list[Dataset], object]) -> None:
+    files, hu = small_study
+    asked = request(files=files, hu=hu)
+    with pytest.raises(RequestContradicts, match="3 frame numbers"):
+        make_results(replace(asked, frames=(1, 2, 3)))
+    with pytest.raises(RequestContradicts, match="heat map"):
+        make_results(replace(asked, heat_map=HeatMap("Heat", "", np.zeros((1, 2, 2), np.float32), 0, 1)))

@@ -86,7 +86,7 @@ def test_dates_of_the_study_keep_their_meaning_with_a_zone_of_their_own() -> Non
     for result in results_of(files, hu):
         assert result.TimezoneOffsetFromUTC == "+0900"
         assert (result.StudyDate, result.StudyTime) == ("20250314", "093000")
-        assert (result.ContentDate, result.ContentTime) == ("20250314", "184107")
+        assert (result.SeriesDate, result.SeriesTime) == ("20250314", "184107")
 
 
 def test_no_zone_is_declared_where_the_source_declares_none() -> None:
