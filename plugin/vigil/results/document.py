@@ -31,6 +31,10 @@ class Series(Enum):
     KEY_SLICES = (1, "key slices", Role.KEY_SLICE)
     REPORT = (2, "report", Role.REPORT)
     SEGMENTATION = (3, "segmentation", Role.SEGMENTATION)
+    PRESENTATION_STATE = (4, "contours", Role.PRESENTATION_STATE)
+    KEY_OBJECTS = (5, "key images", Role.KEY_OBJECTS)
+    MULTIFRAME = (6, "multi-frame", Role.MULTIFRAME)
+    FULL_SEGMENTATION = (7, "segmentation, all slices", Role.FULL_SEGMENTATION)
 
     def __init__(self, offset: int, label: str, role: Role) -> None:
         self.offset = offset
@@ -86,9 +90,9 @@ def new_object(request: ResultRequest, place: Place, sop_class_uid: str, modalit
 
 
 def instance_references(instances: Iterable[Dataset]) -> dict[str, list[Dataset]]:
-    """SOP class and instance of each, by the UID of its series."""
+    """SOP class and instance of each, once, by the UID of its series."""
     by_series: dict[str, list[Dataset]] = {}
-    for instance in instances:
+    for instance in {str(instance.SOPInstanceUID): instance for instance in instances}.values():
         item = Dataset()
         item.ReferencedSOPClassUID = str(instance.SOPClassUID)
         item.ReferencedSOPInstanceUID = str(instance.SOPInstanceUID)

@@ -11,6 +11,10 @@ class Role(StrEnum):
     KEY_SLICE = "key-slice"
     REPORT = "report"
     SEGMENTATION = "segmentation"
+    PRESENTATION_STATE = "presentation-state"
+    KEY_OBJECTS = "key-objects"
+    MULTIFRAME = "multi-frame"
+    FULL_SEGMENTATION = "full-segmentation"
 
 
 @dataclass(frozen=True)

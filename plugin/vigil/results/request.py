@@ -12,6 +12,9 @@ from pydicom import Dataset
 from vigil.domain.answer import Analysis, Answer, Finding
 from vigil.domain.manifest import Manifest, PermittedOutput, RegulatoryStatus
 from vigil.results.errors import ReferenceUnusable, RequestContradicts
+from vigil.results.heat_map import HeatMap
+from vigil.results.options import ResultOptions
+from vigil.results.planes import frame_header
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,11 @@ class ResultRequest:
     """Everything that a result says. The same request makes the same bytes (law 4).
 
     ``reference``: header of one image of the study; who the patient is and which study it is are copied from it.
-    ``sources``: headers of the analysed slices in the order of the stack, empty where nothing was analysed.
-    ``voxels``: [slice, row, column] of ``sources``, in HU for CT. ``masks``: by the name of a region, in the same geometry.
+    ``sources``: headers of the analysed slices in the order of the stack, empty where nothing was analysed. Of a
+    multi-frame image its header stands once a slice, and ``frames`` numbers each slice's frame (from 1); ``frames`` is
+    empty where every slice is an image of its own. A radiograph is a stack of one slice.
+    ``voxels``: [slice, row, column] of ``sources``, after the modality's rescaling: in HU for CT. ``masks``: by the name
+    of a region, in the same geometry; the heat map likewise.
     """
 
     analysis: Analysis
@@ -53,6 +59,9 @@ class ResultRequest:
     voxels: NDArray[np.float32] | None = None
     masks: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     predecessor: PredecessorReport | None = None
+    frames: Sequence[int] = ()
+    heat_map: HeatMap | None = None
+    options: ResultOptions = field(default_factory=ResultOptions)
 
     def permits(self, output: PermittedOutput) -> bool:
         """Whether the model's clearance lets this output out (law 5)."""
@@ -76,14 +85,27 @@ class ResultRequest:
         mask = self.masks.get(finding.region) if finding.region else None
         return mask if mask is not None and bool(mask.any()) else None
 
+    def plane(self, index: int) -> Dataset:
+        """The header of a slice, with place, spacing and window at its top, also where it is a frame of an image."""
+        frame = self.frame(index)
+        return self.sources[index] if frame is None else frame_header(self.sources[index], frame)
+
+    def frame(self, index: int) -> int | None:
+        """The number of a slice's frame, from 1; None where the slice is an image of its own."""
+        return self.frames[index] if self.frames else None
+
     def check(self) -> None:
         """
         Raises:
             ReferenceUnusable: the reference is not of the analysed study.
-            RequestContradicts: the numbers of slices, the voxels' and the masks' shapes differ.
+            RequestContradicts: the numbers of slices and frames, or the shapes of voxels, masks and heat map differ.
         """
         if str(self.reference.get("StudyInstanceUID", "")) != self.analysis.study_instance_uid:
             raise ReferenceUnusable("The reference instance is of another study than the analysis. Hand in one of its own.")
+        if self.frames and len(self.frames) != len(self.sources):
+            raise RequestContradicts(
+                f"{len(self.frames)} frame numbers do not fit {len(self.sources)} source slices: one number a slice, or none."
+            )
         if self.voxels is None:
             return
         if self.voxels.ndim != 3 or self.voxels.shape[0] != len(self.sources):
@@ -93,3 +115,7 @@ class ResultRequest:
         for name, mask in self.masks.items():
             if mask.shape != self.voxels.shape:
                 raise RequestContradicts(f"Mask '{name}' has shape {mask.shape}, the voxels have {self.voxels.shape}.")
+        if self.heat_map is not None and self.heat_map.values.shape != self.voxels.shape:
+            raise RequestContradicts(
+                f"The heat map has shape {self.heat_map.values.shape}, the voxels have {self.voxels.shape}."
+            )

@@ -1,19 +1,25 @@
-"""Requests for results, made from a small phantom: one for each kind of answer, and the variations that hospitals bring."""
+"""Requests for results, made from a small phantom: one for each kind of answer, and the variations that hospitals bring.
+
+:data:`CASES` names them all; each is made when it is called for.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
+from other_sources import breast, chest, enhanced_ct, radiograph
 from pydicom import Dataset, dcmread
 
 from hospital.ct_series import Acquisition, Patient, ct_series, dicom_bytes
 from hospital.phantom import Head, phantom
 from vigil.domain import codes
 from vigil.domain.answer import Analysis, Answer, AnswerKind, Criterion, Finding, InputInstance, Measurement, Reason
+from vigil.domain.concepts import Code
 from vigil.domain.errors import Category
 from vigil.domain.identity import digest, object_uid
 from vigil.domain.manifest import (
@@ -35,6 +41,7 @@ from vigil.domain.manifest import (
     SeriesInput,
     ShapePreprocessing,
 )
+from vigil.results.heat_map import HeatMap
 from vigil.results.request import DeviceIdentity, PredecessorReport, ResultRequest
 
 EVERY_OUTPUT = frozenset(PermittedOutput)
@@ -44,6 +51,14 @@ JAPANESE = Patient(
     name="Yamada^Tarou=山田^太郎=やまだ^たろう", patient_id="VIGIL-J1", character_set="\\ISO 2022 IR 87"
 )
 UTF8 = Patient(name="Łukasiewicz^Żaneta", patient_id="VIGIL-U1")
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A request, and the files of the study as the scanner sent them."""
+
+    asked: ResultRequest
+    files: list[Dataset]
 
 
 def entry(code: codes.Code) -> CodeEntry:
@@ -121,13 +136,15 @@ DEVICE = DeviceIdentity(
 
 def study(
     *, patient: Patient = UTF8, matrix: int = 128, slices: int = 24, oblique: bool = False, head: Head | None = None,
-    acquisition: Acquisition | None = None,
+    acquisition: Acquisition | None = None, dense: NDArray[np.bool_] | None = None,
 ) -> tuple[list[Dataset], NDArray[np.float32]]:
-    """The files of a series as they are read back, pixels and all, and its HU."""
+    """The files of a series as they are read back, pixels and all, and its HU. ``dense``: made as dense as blood."""
     made = head or Head(
         slices=slices, matrix=matrix, spacing_mm=(6.0, 230.4 / matrix, 230.4 / matrix), insert_ml=20.0, oversampling=1
     )
     hu = phantom(made)
+    if dense is not None:
+        hu[dense] = 68
     spacing = made.spacing_mm
     turn = np.deg2rad(17.0)
     orientation = (1.0, 0.0, 0.0, 0.0, float(np.cos(turn)), float(-np.sin(turn))) if oblique else (1, 0, 0, 0, 1, 0)
@@ -252,3 +269,110 @@ def _answer(kind: AnswerKind, volume_ml: float, mask: NDArray[np.bool_], notes: 
         kind=kind, sentence=sentence, criterion=Criterion("default", codes.HYPERDENSE_VOLUME, 5.0, codes.MILLILITRE),
         measured=measured, findings=findings, notes=notes,
     )  # fmt: skip
+
+
+TRIAGE_ONLY = frozenset({PermittedOutput.NOTIFICATION})
+LUNG, BREAST = Code("39607008", "SCT", "Lung"), Code("76752008", "SCT", "Breast")
+MASS, DIAMETER = Code("4147007", "SCT", "Mass"), Code("81827009", "SCT", "Diameter")
+
+
+def of_kind(kind: AnswerKind) -> Case:
+    files, hu = study()
+    return Case(request(kind, files=files, hu=hu), files)
+
+
+def of_study(
+    *, patient: Patient = UTF8, matrix: int = 128, slices: int = 16, oblique: bool = False, status: RegulatoryStatus =
+    RegulatoryStatus.RESEARCH, outputs: frozenset[PermittedOutput] = EVERY_OUTPUT,
+) -> Case:  # fmt: skip
+    """A positive."""
+    files, hu = study(patient=patient, matrix=matrix, slices=slices, oblique=oblique)
+    return Case(request(files=files, hu=hu, status=status, outputs=outputs), files)
+
+
+def two_findings(matrix: int = 256) -> Case:
+    """Beside the first a smaller one on the other side; some slices bear both."""
+    pixel_mm, shape = 230.4 / matrix, (24, matrix, matrix)
+    z, y, x = np.meshgrid(*(np.arange(count) - count / 2 for count in shape), indexing="ij")
+    second = np.asarray((z * 6 - 30) ** 2 + (y * pixel_mm + 14) ** 2 + (x * pixel_mm - 33) ** 2 < 12**2)
+    files, hu = study(matrix=matrix, slices=24, dense=second)
+    asked = request(files=files, hu=hu)
+    (finding,) = asked.answer.findings
+    volume = Measurement(codes.HYPERDENSE_VOLUME, float(second.sum()) * 6 * pixel_mm**2 / 1000, codes.MILLILITRE)
+    masks = {"hyperdense": asked.masks["hyperdense"] & ~second, "second": second}
+    other = replace(finding, region="second", measurements=(volume,), key_slices=())
+    return Case(replace(asked, masks=masks, answer=replace(asked.answer, findings=(finding, other))), files)
+
+
+def multi_frame(matrix: int = 256) -> Case:
+    """The slices as frames of one enhanced CT."""
+    files, hu = study(matrix=matrix, slices=20)
+    asked = request(files=files, hu=hu)
+    whole = enhanced_ct(files)
+    (header,) = headers([whole])
+    (only,) = _analysis(AnswerKind.POSITIVE, [header]).inputs
+    analysis = replace(asked.analysis, inputs=(only,), study_instance_uid=str(header.StudyInstanceUID))
+    made = replace(
+        asked, analysis=analysis, reference=header, sources=[header] * len(files), frames=tuple(range(1, len(files) + 1))
+    )
+    return Case(made, [whole])
+
+
+def of_radiograph(
+    rows: int = 2048, columns: int = 2500, *, mammogram: bool = False, inverted: bool = False, patient: Patient = UTF8
+) -> Case:
+    """One image without a place in the patient, and an opacity in it."""
+    values, mask = breast(rows, columns) if mammogram else chest(rows, columns)
+    values = 4095 - values if inverted else values
+    file = radiograph(values, patient=patient, mammogram=mammogram, inverted=inverted)
+    (header,) = headers([file])
+    spacing_mm = float(header.ImagerPixelSpacing[0])
+    across = Measurement(DIAMETER, float(np.flatnonzero(mask.any(axis=0)).size) * spacing_mm, codes.MILLIMETRE)
+    site = BREAST if mammogram else LUNG
+    finding = Finding(MASS, codes.MORPHOLOGICALLY_ALTERED_STRUCTURE, site, (across,), region="mass", key_slices=(0,))
+    model = manifest()
+    where = "breast" if mammogram else "lung"
+    entries = {"concept": entry(MASS), "site": entry(site), "measurement": entry(DIAMETER), "unit": "mm"}
+    model = model.model_copy(update={
+        "id": f"mass-{where}", "name": f"Mass of the {where}", "finding": model.finding.model_copy(update=entries),
+        "limitations": ("A phantom for tests. It says nothing of any patient.",),
+    })  # fmt: skip
+    answer = Answer(
+        AnswerKind.POSITIVE, f"A mass of {across.value:.1f} mm across in the {where}, at or above 8.0 mm. Review it first.",
+        criterion=Criterion("default", DIAMETER, 8.0, codes.MILLIMETRE), measured=across, findings=(finding,),
+    )  # fmt: skip
+    analysis = replace(_analysis(AnswerKind.POSITIVE, [header]), model_id=model.id)
+    made = ResultRequest(
+        analysis=analysis, answer=answer, manifest=model, reference=header, device=DEVICE, sources=[header],
+        voxels=values[None], masks={"mass": mask[None]},
+    )  # fmt: skip
+    return Case(made, [file])
+
+
+def with_heat(case: Case) -> Case:
+    """A probability that falls off from the middle of the finding."""
+    asked = case.asked
+    (mask,) = asked.masks.values()
+    middle = np.argwhere(mask).mean(axis=0)
+    spread = np.maximum(np.argwhere(mask).std(axis=0), 1) * 2
+    axes = np.meshgrid(*(np.arange(count) for count in mask.shape), indexing="ij")
+    distance = sum(((axis - at) / width) ** 2 for axis, at, width in zip(axes, middle, spread, strict=True))
+    values = np.exp(-np.asarray(distance) / 2).astype(np.float32)
+    return Case(replace(asked, heat_map=HeatMap("Probability", "", values, low=0.2, high=1.0)), case.files)
+
+
+CASES: dict[str, Callable[[], Case]] = {
+    **{kind.value: (lambda kind=kind: of_kind(kind)) for kind in AnswerKind},
+    "two findings": two_findings,
+    "oblique latin-1 512": lambda: of_study(patient=LATIN, matrix=512, slices=12, oblique=True),
+    "japanese 256": lambda: of_study(patient=JAPANESE, matrix=256, slices=20),
+    "utf-8": of_study,
+    "cleared": lambda: of_study(status=RegulatoryStatus.CLEARED),
+    "triage only": lambda: of_study(status=RegulatoryStatus.CLEARED, outputs=TRIAGE_ONLY),
+    "multi-frame": multi_frame,
+    "radiograph 2500": of_radiograph,
+    "radiograph inverted": lambda: of_radiograph(1024, 1250, inverted=True, patient=LATIN),
+    "mammogram": lambda: of_radiograph(1792, 1280, mammogram=True, patient=JAPANESE),
+    "heat map": lambda: with_heat(of_study(matrix=512, slices=12)),
+}
+"""Every kind of answer, place, encoding and source. Matrices from 128 to 2500."""
