@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from vigil.results import wording
+from vigil.results.heat_map import HeatMap, scale_picture
 from vigil.results.key_slices import located, pictured_slice
+from vigil.results.legend import legend
 from vigil.results.lettering import Colour, Hand
 from vigil.results.marks import (
     BACKGROUND,
@@ -28,7 +30,7 @@ from vigil.results.marks import (
     sign,
 )
 from vigil.results.moment import Moment
-from vigil.results.picture import edge_letters, square_picture, window_of
+from vigil.results.picture import edge_letters, spacing_mm_of, square_picture, window_of
 from vigil.results.request import ResultRequest
 
 SIDE = 1024
@@ -40,6 +42,8 @@ GAP = 28
 COLUMN = LEFT + PICTURE + GAP
 COLUMN_WIDTH = WIDTH - PICTURE - GAP
 LABEL_WIDTH = 132
+LEGEND_ROW = 28
+SWATCH = 36
 
 
 def draw_card(request: ResultRequest) -> NDArray[np.uint8]:
@@ -51,7 +55,7 @@ def draw_card(request: ResultRequest) -> NDArray[np.uint8]:
     footer = _footer_rows(request)
     footer_top = BOTTOM - sum(row.height for row in footer)
     if request.answer.kind.analysed:
-        _answer(request, image, draw, y, footer_top - 34)
+        _answer(request, image, draw, y, _legend(request, image, draw, footer_top - 34))
     else:
         _no_answer(request, image, draw, y, footer_top - 34)
     draw.line((LEFT, footer_top - 18, LEFT + WIDTH, footer_top - 18), fill=LINE, width=2)
@@ -124,14 +128,37 @@ def _score(
     return y + 74
 
 
+def _legend(request: ResultRequest, image: Image.Image, draw: ImageDraw.ImageDraw, bottom: int) -> int:
+    """What the colours mean, standing on ``bottom``; returns the y above it."""
+    entries, heat = legend(request), _heat_of(request)
+    top = bottom - LEGEND_ROW * (len(entries) + (heat is not None)) + 8
+    hand, y = Hand(20, TEXT), top
+    for entry in entries:
+        left = LEFT
+        if entry.colour is not None:
+            draw.rounded_rectangle((left, y + 9, left + SWATCH, y + 14), radius=2, fill=entry.colour)
+            left += SWATCH + 14
+        hand.write_block(draw, (left, y), entry.text, LEFT + WIDTH - left, most_lines=1)
+        y += LEGEND_ROW
+    if heat is not None:
+        hand.write(draw, (LEFT, y), low := heat.words(heat.low))
+        left = LEFT + round(hand.width(low)) + 12
+        image.paste(Image.fromarray(scale_picture(180, 12)).rotate(-90, expand=True), (left, y + 6))
+        hand.write(draw, (left + 192, y), f"{heat.words(heat.high)}   {heat.label}")
+    return top - 8 if entries or heat is not None else bottom
+
+
+def _heat_of(request: ResultRequest) -> HeatMap | None:
+    return request.heat_map if request.shows_contours else None
+
+
 def _picture(
     request: ResultRequest, image: Image.Image, draw: ImageDraw.ImageDraw, at: tuple[int, int], side: int
 ) -> bool:
     index = pictured_slice(request)
     if index is None or request.voxels is None:
         return False
-    source, plane = request.sources[index], request.voxels[index]
-    spacing = [float(value) for value in source.get("PixelSpacing") or (1.0, 1.0)]
+    source, plane, heat = request.plane(index), request.voxels[index], _heat_of(request)
     masks = []
     if request.shows_contours:
         for item in located(request):
@@ -140,9 +167,10 @@ def _picture(
                 masks.append((item.number, mask[index]))
     window = window_of(source, plane)
     left, top = at
-    image.paste(square_picture(plane, window, (spacing[0], spacing[1]), side, masks), at)
+    warm = (heat, heat.values[index]) if heat is not None else None
+    image.paste(square_picture(plane, window, spacing_mm_of(source), side, masks, warm), at)
     draw.rectangle((left, top, left + side - 1, top + side - 1), outline=LINE, width=2)
-    letters = edge_letters([float(value) for value in source.get("ImageOrientationPatient") or ()])
+    letters = edge_letters(source)
     hand = Hand(24, TEXT)
     places = (
         ((left + 18, top + side / 2), letters[0]), ((left + side - 18, top + side / 2), letters[1]),
@@ -150,8 +178,7 @@ def _picture(
     )  # fmt: skip
     for place, letter in places:
         draw.text(place, letter, font=hand.font, fill=TEXT, anchor="mm", stroke_width=2, stroke_fill=(0, 0, 0))
-    number = str(source.get("InstanceNumber") or index + 1)
-    caption = f"Image {number}, {window.words()}"
+    caption = f"{wording.image_words(request, index).capitalize()}, {window.words()}"
     caption += ", contour by AI" if masks else ", nothing marked"
     # Who drew the contour stands last, and must be legible: MR windows are long.
     small = next((hand for size in (20, 18, 16) if (hand := Hand(size, MUTED)).width(caption) <= side), Hand(14, MUTED))

@@ -6,6 +6,9 @@ import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 
+MOST_POINTS = 4000
+"""Graphic Data is one value of at most 65 534 bytes in an explicit transfer syntax."""
+
 Mask = NDArray[np.bool_]
 Polygon = NDArray[np.float64]
 
@@ -36,6 +39,12 @@ def outlines(mask: Mask) -> list[Polygon]:
     return sorted(polygons, key=lambda polygon: -abs(signed_area(polygon)))
 
 
+def thinned(outline: Polygon) -> Polygon:
+    """``outline`` with every so manieth point, still closed, as far as one attribute of DICOM can hold it."""
+    kept = outline[:-1][:: 1 + len(outline) // MOST_POINTS]
+    return np.vstack([kept, kept[:1]])
+
+
 def outline_of_largest(mask: Mask) -> Polygon | None:
     """The outer boundary of the largest connected part of a plane mask, None of an empty one."""
     if not mask.any():
@@ -63,6 +72,18 @@ def rings(mask: Mask, width: int) -> tuple[Mask, Mask]:
     stays as it is."""
     outer = grown(mask, width)
     return outer & ~mask, grown(outer, 1) & ~outer
+
+
+def surroundings(mask: Mask, margin: int) -> tuple[slice, slice] | None:
+    """The part of a plane, rows and columns, that holds its mask with ``margin`` pixels around; None of an empty one."""
+    rows = np.flatnonzero(mask.any(axis=1))
+    if rows.size == 0:
+        return None
+    columns = np.flatnonzero(mask[rows[0] : rows[-1] + 1].any(axis=0))
+    return (
+        slice(max(0, int(rows[0]) - margin), int(rows[-1]) + 1 + margin),
+        slice(max(0, int(columns[0]) - margin), int(columns[-1]) + 1 + margin),
+    )
 
 
 def grown(mask: Mask, by: int) -> Mask:

@@ -14,11 +14,14 @@ SEGMENTATION = Code("113076", "DCM", "Segmentation")
 _LOSSY = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
 
 
-def source_image(source: Dataset, *, in_place: bool) -> Dataset:
-    """An item of Source Image Sequence (PS3.3 C.7.6.16.2.6). ``in_place``: each pixel lies where it lay in the source."""
+def source_image(source: Dataset, *, in_place: bool, frame: int | None = None) -> Dataset:
+    """An item of Source Image Sequence (PS3.3 C.7.6.16.2.6). ``in_place``: each pixel lies where it lay in the source;
+    ``frame``: of a multi-frame source, from 1."""
     item = Dataset()
     item.ReferencedSOPClassUID = str(source.SOPClassUID)
     item.ReferencedSOPInstanceUID = str(source.SOPInstanceUID)
+    if frame is not None:
+        item.ReferencedFrameNumber = frame
     item.SpatialLocationsPreserved = "YES" if in_place else "NO"
     item.PurposeOfReferenceCodeSequence = [code_item(SOURCE_IMAGE)]
     return item

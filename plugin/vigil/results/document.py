@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from io import BytesIO
 
-from pydicom import Dataset, dcmwrite
+from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.dataset import FileMetaDataset
 from pydicom.sr.coding import Code as SrCode
 from pydicom.uid import UID, ExplicitVRLittleEndian
@@ -126,14 +126,34 @@ def sr_code(code: Code) -> SrCode:
     return SrCode(code.value, code.scheme, code.meaning)
 
 
-def finished(request: ResultRequest, place: Place, ds: Dataset) -> ResultObject:
-    """The data set as a file (PS3.10), Explicit VR Little Endian: what every receiver takes."""
+def prepared(ds: Dataset) -> Dataset:
+    """``ds`` with its elements encoded, for :func:`alike`: what the objects of a series have in common is encoded once."""
+    mark_encoded(ds)
+    buffer = BytesIO()
+    dcmwrite(buffer, ds, implicit_vr=False, little_endian=True)
+    buffer.seek(0)
+    return dcmread(buffer, force=True)
+
+
+def alike(request: ResultRequest, place: Place, pattern: Dataset) -> Dataset:
+    """A data set that begins as ``pattern`` and stands at another place of the same series."""
+    ds = Dataset()
+    ds.update(pattern)
+    ds.SOPInstanceUID = instance_uid(request, place.series, place.index)
+    ds.InstanceNumber = place.instance_number
+    return ds
+
+
+def finished(
+    request: ResultRequest, place: Place, ds: Dataset, transfer_syntax_uid: str = ExplicitVRLittleEndian
+) -> ResultObject:
+    """The data set as a file (PS3.10), as a rule Explicit VR Little Endian: what every receiver takes."""
     mark_encoded(ds)
     meta = FileMetaDataset()
     meta.FileMetaInformationVersion = b"\x00\x01"
     meta.MediaStorageSOPClassUID = UID(str(ds.SOPClassUID))
     meta.MediaStorageSOPInstanceUID = UID(str(ds.SOPInstanceUID))
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.TransferSyntaxUID = UID(transfer_syntax_uid)
     meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
     meta.ImplementationVersionName = f"VIGIL_{request.device.bundle_version}"[:16]
     ds.file_meta = meta

@@ -39,12 +39,15 @@ def colours(share: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(_STOPS[below] * (1 - part) + _STOPS[below + 1] * part, dtype=np.float32)
 
 
-def blend(rgb: NDArray[np.uint8], heat_map: HeatMap, index: int) -> None:
-    """Draws the heat of a slice over ``rgb`` [row, column, 3], in place; stronger where there is more."""
-    values = heat_map.values[index]
-    shown = values >= heat_map.low
-    if not shown.any():
-        return
-    share = np.clip((values[shown] - heat_map.low) / max(heat_map.high - heat_map.low, 1e-9), 0, 1).astype(np.float32)
+def blend(rgb: NDArray[np.uint8], heat_map: HeatMap, plane: NDArray[np.float32]) -> None:
+    """Draws a plane of the heat map's values over ``rgb`` [row, column, 3], in place; stronger where there is more."""
+    shown = plane >= heat_map.low
+    share = np.clip((plane[shown] - heat_map.low) / max(heat_map.high - heat_map.low, 1e-9), 0, 1).astype(np.float32)
     opacity = (MOST_OPAQUE * (0.5 + 0.5 * share))[:, None]
     rgb[shown] = np.rint(rgb[shown] * (1 - opacity) + colours(share) * opacity).astype(np.uint8)
+
+
+def scale_picture(height: int, width: int) -> NDArray[np.uint8]:
+    """The colours from high (above) to low, as RGB [row, column, 3]."""
+    column = np.rint(colours(np.linspace(1, 0, height, dtype=np.float32))).astype(np.uint8)
+    return np.repeat(column[:, None], width, axis=1)

@@ -8,11 +8,15 @@ import numpy as np
 
 from vigil.domain.answer import AnswerKind, Finding
 from vigil.domain.manifest import PermittedOutput
+from vigil.results.options import Captures
 from vigil.results.request import ResultRequest
 
 NEIGHBOURS = 2
 """Slices shown on either side of a finding: where it ends can be seen."""
 MOST_SHOWN = 12
+MOST_CAPTURED = 60
+"""Of a finding in more slices those nearest to its key slices are captured, and the summary says so. A copy of hundreds of
+slices would fill an archive; who wants them all asks for them."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +38,45 @@ def located(request: ResultRequest) -> tuple[LocatedFinding, ...]:
     )
 
 
-def shown_slices(request: ResultRequest) -> tuple[int, ...]:
-    """Indices of the slices of the key slice series, ascending: those with a finding and their neighbours; of more than
-    :data:`MOST_SHOWN`, those nearest to the key slices. Of a measurement the key slices alone: there is nothing to look for
-    beside them."""
+def shown_slices(request: ResultRequest, most: int = MOST_SHOWN) -> tuple[int, ...]:
+    """Indices of the slices that show the findings, ascending: those with one and their neighbours; of more than ``most``
+    those nearest to the key slices. Of a measurement the key slices alone: there is nothing to look for beside them."""
     if not request.shows_contours:
         return ()
+    keys, bearing = _keys_and_bearing(request)
+    if request.answer.kind is AnswerKind.MEASURED:
+        return tuple(sorted(keys)[:most])
+    last = len(request.sources) - 1
+    wanted = {
+        neighbour
+        for index in bearing
+        for neighbour in range(max(0, index - NEIGHBOURS), min(last, index + NEIGHBOURS) + 1)
+    }
+    nearest = sorted(wanted, key=lambda index: (min(abs(index - key) for key in keys), index))
+    return tuple(sorted(nearest[:most]))
+
+
+def captured_slices(request: ResultRequest) -> tuple[int, ...]:
+    """Indices of the slices that are shown in their own geometry, as the options ask, ascending; none where the clearance
+    permits no contour or the answer has no place."""
+    if not request.shows_contours or request.voxels is None:
+        return ()
+    keys, bearing = _keys_and_bearing(request)
+    if request.options.captures is Captures.NONE or not bearing:
+        return ()
+    if request.options.captures is Captures.KEY:
+        return tuple(sorted(keys))
+    if request.options.captures is Captures.ALL:
+        return tuple(range(len(request.sources)))
+    return shown_slices(request, MOST_CAPTURED)
+
+
+def bearing_slices(request: ResultRequest) -> set[int]:
+    """Indices of the slices that bear a located finding."""
+    return _keys_and_bearing(request)[1]
+
+
+def _keys_and_bearing(request: ResultRequest) -> tuple[set[int], set[int]]:
     keys: set[int] = set()
     bearing: set[int] = set()
     for item in located(request):
@@ -49,16 +86,7 @@ def shown_slices(request: ResultRequest) -> tuple[int, ...]:
         of_finding = set(np.flatnonzero(mask.any(axis=(1, 2))).tolist())
         bearing |= of_finding
         keys |= {item.key_slice, *of_finding.intersection(item.finding.key_slices)}
-    if request.answer.kind is AnswerKind.MEASURED:
-        return tuple(sorted(keys)[:MOST_SHOWN])
-    last = len(request.sources) - 1
-    wanted = {
-        neighbour
-        for index in bearing
-        for neighbour in range(max(0, index - NEIGHBOURS), min(last, index + NEIGHBOURS) + 1)
-    }
-    nearest = sorted(wanted, key=lambda index: (min(abs(index - key) for key in keys), index))
-    return tuple(sorted(nearest[:MOST_SHOWN]))
+    return keys, bearing
 
 
 def pictured_slice(request: ResultRequest) -> int | None:

@@ -18,6 +18,8 @@ _BEYOND_ASCII = frozenset("·±°“”‘’…")
 
 def drawable(text: str) -> str:
     """``text`` as the font can draw it."""
+    if text.isascii():
+        return text
     return "".join(character if character in _BEYOND_ASCII else ascii_text(character) for character in text)
 
 

@@ -57,6 +57,15 @@ def copy_patient_and_study(reference: Dataset, target: Dataset) -> None:
             setattr(target, keyword, None)
 
 
+def copy_body_part(reference: Dataset, target: Dataset) -> None:
+    """Copies what General Series says of the body part. Laterality is present, empty where unknown, also where the body part
+    may be one of a pair (PS3.3 C.7.3.1)."""
+    copy_attributes(reference, target, ("BodyPartExamined", "Laterality"))
+    paired = str(reference.get("ImageLaterality") or "") in ("L", "R", "B")
+    if "Laterality" not in target and (paired or not target.get("BodyPartExamined")):
+        target.Laterality = None
+
+
 def copy_attributes(source: Dataset, target: Dataset, keywords: tuple[str, ...]) -> None:
     """Copies what ``source`` has of ``keywords``, byte for byte where the bytes have not been decoded yet."""
     for keyword in keywords:

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from pydicom import Dataset
 
 from vigil.results.contour import Mask, largest_part, outlines
+from vigil.results.heat_map import HeatMap, blend
 
 CONTOUR_COLOURS = ((255, 222, 50), (90, 220, 255), (255, 130, 230))
 """By number of the finding: yellow, cyan, magenta. Never red against green."""
@@ -22,10 +23,13 @@ OVERSAMPLING = 3
 
 @dataclass(frozen=True)
 class Window:
-    """Centre and width, in the unit of the voxels."""
+    """Centre and width, in the unit of the voxels. ``sigmoid``: the curve of PS3.3 C.11.2.1.3.1 in place of a straight line;
+    ``inverted``: low values are bright, as in an image that is stored as MONOCHROME1."""
 
     centre: float
     width: float
+    sigmoid: bool = False
+    inverted: bool = False
 
     def words(self) -> str:
         return f"window {self.centre:g}/{self.width:g}"
@@ -33,38 +37,59 @@ class Window:
 
 def window_of(source: Dataset, plane: NDArray[np.float32]) -> Window:
     """The source's first window; without one a head window for CT, and the middle 98 % of the values otherwise."""
+    inverted = source.get("PhotometricInterpretation") == "MONOCHROME1" or source.get("PresentationLUTShape") == "INVERSE"
     centre, width = _first(source.get("WindowCenter")), _first(source.get("WindowWidth"))
     if centre is not None and width is not None and width >= 1:
-        return Window(centre, width)
+        return Window(centre, width, source.get("VOILUTFunction") == "SIGMOID", inverted)
     if source.get("Modality") == "CT":
         return Window(*HEAD_WINDOW)
     low, high = (float(value) for value in np.percentile(plane, (1, 99)))
-    return Window((low + high) / 2, max(high - low, 1.0))
+    return Window((low + high) / 2, max(high - low, 1.0), inverted=inverted)
 
 
 def grey(plane: NDArray[np.float32], window: Window) -> NDArray[np.uint8]:
-    """8-bit grey values (linear, PS3.3 C.11.2.1.2.1, within half a grey value)."""
-    scaled = (plane - (window.centre - window.width / 2)) * (255.0 / window.width)
-    return np.asarray(np.clip(np.rint(scaled), 0, 255), dtype=np.uint8)
+    """8-bit grey values (PS3.3 C.11.2.1.2.1, within half a grey value)."""
+    if window.sigmoid:
+        scaled = 255 / (1 + np.exp(-4 * (plane - window.centre) / window.width))
+    else:
+        scaled = plane * np.float32(255 / window.width)
+        scaled += np.float32(127.5 - window.centre * 255 / window.width)
+    np.clip(scaled, 0, 255, out=scaled)
+    scaled += np.float32(0.5)
+    values: NDArray[np.uint8] = scaled.astype(np.uint8)
+    return 255 - values if window.inverted else values
+
+
+def spacing_mm_of(source: Dataset) -> tuple[float, float]:
+    """Distance of rows and of columns; of a radiograph at its detector; 1 where the source does not say."""
+    spacing = source.get("PixelSpacing") or source.get("ImagerPixelSpacing") or (1, 1)
+    return float(spacing[0]), float(spacing[1])
 
 
 def square_picture(
     plane: NDArray[np.float32], window: Window, spacing_mm: tuple[float, float], side: int,
-    masks: Sequence[tuple[int, Mask]],
-) -> Image.Image:
+    masks: Sequence[tuple[int, Mask]], heat: tuple[HeatMap, NDArray[np.float32]] | None = None,
+) -> Image.Image:  # fmt: skip
     """A plane as a square RGB picture of ``side`` pixels, its proportions those of the patient, air cut away.
 
-    ``spacing_mm``: row and column spacing. ``masks``: finding number and plane mask, drawn as contours.
+    ``spacing_mm``: row and column spacing. ``masks``: finding number and plane mask, drawn as contours. ``heat``: a heat
+    map and its values in this plane.
     """
     top, bottom, left, right = _field(grey(plane, window), spacing_mm)
     height_mm, width_mm = (bottom - top) * spacing_mm[0], (right - left) * spacing_mm[1]
     scale = side / max(height_mm, width_mm)
     size = (max(1, round(width_mm * scale)), max(1, round(height_mm * scale)))
-    values = Image.fromarray(np.ascontiguousarray(plane, dtype=np.float32))
-    resized = np.asarray(values.resize(size, Image.Resampling.BICUBIC, box=(left, top, right, bottom)))
+
+    def resized(values: NDArray[np.float32]) -> NDArray[np.float32]:
+        image = Image.fromarray(np.ascontiguousarray(values, dtype=np.float32))
+        return np.asarray(image.resize(size, Image.Resampling.BICUBIC, box=(left, top, right, bottom)))
+
+    rgb = np.repeat(grey(resized(plane), window)[:, :, None], 3, axis=2)
+    if heat is not None:
+        blend(rgb, heat[0], resized(heat[1]))
     picture = Image.new("RGB", (side, side))
     corner = ((side - size[0]) // 2, (side - size[1]) // 2)
-    picture.paste(Image.fromarray(grey(resized, window)).convert("RGB"), corner)
+    picture.paste(Image.fromarray(rgb), corner)
     if not masks:
         return picture
     large = picture.resize((side * OVERSAMPLING, side * OVERSAMPLING), Image.Resampling.BICUBIC)
@@ -89,15 +114,23 @@ def colour_of(number: int) -> tuple[int, int, int]:
     return CONTOUR_COLOURS[(number - 1) % len(CONTOUR_COLOURS)]
 
 
-def edge_letters(orientation: Sequence[float]) -> tuple[str, str, str, str]:
-    """Patient directions at the left, right, top and bottom edge of an image (PS3.3 C.7.6.1.1.1), of at most two letters;
-    empty where the orientation is unknown."""
-    if len(orientation) != 6:
+def edge_letters(source: Dataset) -> tuple[str, str, str, str]:
+    """Patient directions at the left, right, top and bottom edge of an image (PS3.3 C.7.6.1.1.1), of at most two letters
+    where they are computed; as the source names them where it has no place; empty where neither is known."""
+    orientation = [float(value) for value in source.get("ImageOrientationPatient") or ()]
+    if len(orientation) == 6:
+        row, column = orientation[:3], orientation[3:]
+        return (
+            _letters([-value for value in row]), _letters(row), _letters([-value for value in column]), _letters(column),
+        )  # fmt: skip
+    named = [str(value) for value in source.get("PatientOrientation") or ()]
+    if len(named) != 2:
         return ("", "", "", "")
-    row, column = [float(value) for value in orientation[:3]], [float(value) for value in orientation[3:]]
-    return (
-        _letters([-value for value in row]), _letters(row), _letters([-value for value in column]), _letters(column),
-    )  # fmt: skip
+    return _opposite(named[0]), named[0], _opposite(named[1]), named[1]
+
+
+def _opposite(direction: str) -> str:
+    return direction.translate(str.maketrans("LRAPHF", "RLPAFH"))
 
 
 def _letters(direction: Sequence[float]) -> str:

@@ -46,7 +46,7 @@ def report_content(request: ResultRequest, document: Dataset) -> ContainerConten
     root = ContainerContentItem(name=CodedConcept.from_code(title), template_id="1500")
     content = ContentSequence()
     content.extend(sr.LanguageOfContentItemAndDescendants(CodedConcept("en", "RFC5646", "English")))
-    content.extend(_observer(request, document))
+    content.extend(observer(request, document))
     content.append(
         CodeContentItem(
             name=dicom_codes.DCM.ProcedureReported, value=_procedure(request.reference),
@@ -102,7 +102,7 @@ def _procedure(reference: Dataset) -> CodedConcept:
     return CodedConcept.from_code(code)
 
 
-def _observer(request: ResultRequest, document: Dataset) -> sr.ObservationContext:
+def observer(request: ResultRequest, document: Dataset) -> sr.ObservationContext:
     manifest, device = request.manifest, request.device
     identity = sr.DeviceObserverIdentifyingAttributes(
         uid=device.device_uid,

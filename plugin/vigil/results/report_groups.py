@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
 from highdicom import sr
 from highdicom.sr.value_types import ContentSequence
 from pydicom import Dataset
@@ -14,15 +13,12 @@ from vigil.domain.answer import AnswerKind, Measurement
 from vigil.domain.concepts import Code
 from vigil.domain.manifest import PermittedOutput
 from vigil.results.attribution import ARTIFICIAL_INTELLIGENCE, Tracking, algorithm_parameters
-from vigil.results.contour import outline_of_largest
+from vigil.results.contour import outline_of_largest, thinned
 from vigil.results.document import sr_code
 from vigil.results.key_slices import LocatedFinding, located
 from vigil.results.patient_study import encodable
 from vigil.results.request import ResultRequest
 from vigil.results.segments import Segment, segmentation_reference, segments
-
-MOST_POINTS = 4000
-"""Graphic Data is one value of at most 65 534 bytes in an explicit transfer syntax."""
 
 PRESENCE = {
     AnswerKind.POSITIVE: codes.PRESENT,
@@ -134,11 +130,10 @@ def _region(request: ResultRequest, item: LocatedFinding) -> sr.ImageRegion | No
     outline = outline_of_largest(mask[item.key_slice])
     if outline is None:
         return None
-    kept = outline[:-1][:: 1 + len(outline) // MOST_POINTS]
     source = request.sources[item.key_slice]
     return sr.ImageRegion(
         graphic_type=sr.GraphicTypeValues.POLYLINE,
-        graphic_data=np.vstack([kept, kept[:1]]),
+        graphic_data=thinned(outline),
         source_image=sr.SourceImageForRegion(
             referenced_sop_class_uid=str(source.SOPClassUID), referenced_sop_instance_uid=str(source.SOPInstanceUID)
         ),

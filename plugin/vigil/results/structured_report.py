@@ -34,7 +34,7 @@ def structured_report(request: ResultRequest) -> ResultObject:
     ds.PreliminaryFlag = "PRELIMINARY"
     ds.CompletionFlag = "COMPLETE"
     ds.VerificationFlag = "UNVERIFIED"
-    requests = _referenced_requests(request.reference)
+    requests = referenced_requests(request.reference)
     if requests:
         ds.ReferencedRequestSequence = requests
     if request.predecessor is not None:
@@ -43,7 +43,7 @@ def structured_report(request: ResultRequest) -> ResultObject:
     evidence = instance_references(request.sources or [request.reference])
     if segments(request):
         evidence[series_uid(request, Series.SEGMENTATION)] = [segmentation_reference(request)]
-    ds.CurrentRequestedProcedureEvidenceSequence = [_study_item(request.analysis.study_instance_uid, evidence)]
+    ds.CurrentRequestedProcedureEvidenceSequence = [study_item(request.analysis.study_instance_uid, evidence)]
     ds.CodingSchemeIdentificationSequence = [own_codes()]
     # The root content item stands in the data set itself
     for element in report_content(request, ds):
@@ -55,10 +55,10 @@ def _predecessor(report: PredecessorReport) -> Dataset:
     item = Dataset()
     item.ReferencedSOPClassUID = report.sop_class_uid
     item.ReferencedSOPInstanceUID = report.sop_instance_uid
-    return _study_item(report.study_instance_uid, {report.series_instance_uid: [item]})
+    return study_item(report.study_instance_uid, {report.series_instance_uid: [item]})
 
 
-def _study_item(study_instance_uid: str, by_series: dict[str, list[Dataset]]) -> Dataset:
+def study_item(study_instance_uid: str, by_series: dict[str, list[Dataset]]) -> Dataset:
     """Hierarchical SOP Instance Reference (PS3.3 C.17.2.1)."""
     study = Dataset()
     study.StudyInstanceUID = study_instance_uid
@@ -71,7 +71,7 @@ def _study_item(study_instance_uid: str, by_series: dict[str, list[Dataset]]) ->
     return study
 
 
-def _referenced_requests(reference: Dataset) -> list[Dataset]:
+def referenced_requests(reference: Dataset) -> list[Dataset]:
     """Whose order the result answers: from Request Attributes where the scanner wrote them, otherwise from the accession
     number alone; nothing where the study has neither."""
     attributes = list(reference.get("RequestAttributesSequence") or [])

@@ -104,8 +104,29 @@ def inputs_words(request: ResultRequest) -> str:
         parts.append(str(number))
     if description and legible(description):
         parts.append(f"'{description}'")
-    images = f"{len(request.sources)} images" if len(request.sources) != 1 else "1 image"
+    number_of_images = len({str(source.SOPInstanceUID) for source in request.sources})
+    images = f"{number_of_images} images" if number_of_images != 1 else "1 image"
+    if request.frames:
+        images += f" of {len(request.frames)} frames"
     return f"{' '.join(parts)}, {images}" + (f", study{study}" if study else "")
+
+
+def image_words(request: ResultRequest, index: int) -> str:
+    """What people call a slice: "image 15", or "frame 15" of a multi-frame image."""
+    frame = request.frame(index)
+    return f"frame {frame}" if frame is not None else f"image {request.sources[index].get('InstanceNumber') or index + 1}"
+
+
+def slice_words(request: ResultRequest, index: int) -> str:
+    """Which image a slice is: "Image 15, slice 15 of 24", or of a radiograph "Image 1, R MLO"."""
+    source, words = request.sources[index], [image_words(request, index).capitalize()]
+    laterality = str(source.get("ImageLaterality") or source.get("Laterality") or "")
+    view = f"{laterality if laterality in ('L', 'R') else ''} {source.get('ViewPosition') or ''}".strip()
+    if view:
+        words.append(view)
+    if len(request.sources) > 1:
+        words.append(f"slice {index + 1} of {len(request.sources)}")
+    return ", ".join(words)
 
 
 def reason_words(request: ResultRequest) -> str:

@@ -8,6 +8,7 @@ from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.sequence import Sequence as Items
@@ -81,9 +82,9 @@ def breast(rows: int, columns: int) -> tuple[NDArray[np.float32], NDArray[np.boo
     depth = 1 - ((1 - x) / 0.85) ** 2 - (y / 0.8) ** 2
     image = np.where(depth > 0, 900 + 700 * np.sqrt(np.maximum(depth, 0)), 30).astype(np.float32)
     generator = np.random.default_rng(4)
-    coarse = generator.normal(0, 1, (rows // 40 + 2, columns // 40 + 2)).astype(np.float32)
-    glands = np.kron(coarse, np.ones((40, 40), np.float32))[:rows, :columns]
-    image += np.where(depth > 0.1, 120 * glands, 0)
+    coarse = generator.normal(0, 1, (rows // 60, columns // 60)).astype(np.float32)
+    glands = np.asarray(Image.fromarray(coarse).resize((columns, rows), Image.Resampling.BICUBIC))
+    image += 140 * glands * np.clip(depth * 3, 0, 1)
     image[(x - 0.62) * 0.9 - (y + 0.35) * 0.55 > 0.42] = 2600
     radius = ((x - 0.6) / 0.07) ** 2 + ((y - 0.05) / 0.05) ** 2
     image += 1100 * np.clip(1.2 - radius, 0, 1)

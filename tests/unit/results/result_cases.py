@@ -197,7 +197,7 @@ def request(
 def _inside(hu: NDArray[np.float32]) -> NDArray[np.bool_]:
     """An ellipsoid well inside the skull."""
     z, y, x = np.meshgrid(*(np.linspace(-1, 1, count) for count in hu.shape), indexing="ij")
-    return np.asarray((z**2 + y**2 + x**2) < 0.2)
+    return np.asarray((z**2 + y**2 + x**2) < 0.33)
 
 
 def _analysis(kind: AnswerKind, sources: list[Dataset]) -> Analysis:
