@@ -95,8 +95,6 @@ PROCEDURES = {
     "MR": Code("25056-3", "LN", "MRI unspecified body region"),
     "PT": Code("44136-0", "LN", "PET unspecified body region"),
     "NM": Code("49118-3", "LN", "NM unspecified body region"),
-    "CR": Code("43468-8", "LN", "XR unspecified body region"),
-    "DX": Code("43468-8", "LN", "XR unspecified body region"),
 }
 IMAGING_PROCEDURE = Code("363679005", "SCT", "Imaging procedure")
 """Of any other modality."""
