@@ -102,5 +102,6 @@ IMAGING_PROCEDURE = Code("363679005", "SCT", "Imaging procedure")
 REVIEWED: dict[tuple[str, str], str] = {
     ("mL", "UCUM"): "UCUM: litre may be written l or L; PS3.16 lists ml, HL7 receivers and readers expect mL",
     ("C0034375", "UMLS"): "PS3.16 TID 1500, the container's concept name; it is in no context group",
+    ("18782-3", "LN"): "LOINC's code for the observations of a radiology study; HL7 messages alone bear it",
     ("en", "RFC5646"): "PS3.16 TID 1204 takes the language tags of RFC 5646 as they are",
 }
