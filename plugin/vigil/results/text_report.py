@@ -96,10 +96,5 @@ def _what(finding: Finding) -> str:
 
 def _image(request: ResultRequest, index: int) -> str:
     """As people name it: the numbers that their viewer shows."""
-    source, frame = request.sources[index], request.frame(index)
-    image = str(source.get("InstanceNumber") or "")
-    series = str(source.get("SeriesNumber") or "")
-    place = f"image {image}" if image else f"image {index + 1} of those analysed"
-    if frame is not None:
-        place = f"frame {frame}"
-    return f"{place} of series {series}" if series and (image or frame is not None) else place
+    series = str(request.sources[index].get("SeriesNumber") or "")
+    return f"{wording.image_words(request, index)} of series {series}" if series else wording.image_words(request, index)

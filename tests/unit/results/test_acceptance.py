@@ -22,7 +22,7 @@ def rows() -> dict[str, str]:
     return dict(_ROW.findall(PAGE.read_text()))
 
 
-def tests_of(path: Path) -> set[str]:
+def functions_of(path: Path) -> set[str]:
     return {node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)}
 
 
@@ -40,6 +40,6 @@ def test_every_named_test_exists() -> None:
     assert len(named) > 60
     missing = [
         f"{room}/{file}::{test}" for room, file, test in named
-        if not (path := ROOMS[room] / file).exists() or test not in tests_of(path)
+        if not (path := ROOMS[room] / file).exists() or test not in functions_of(path)
     ]  # fmt: skip
     assert missing == []

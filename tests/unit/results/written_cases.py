@@ -16,6 +16,7 @@ from vigil.results.options import ResultOptions
 from vigil.results.request import PredecessorReport, ResultRequest
 
 WITH_TEXT = ResultOptions(text_report=True)
+EVERY_FLAVOUR = ResultOptions(text_report=True, multiframe=True, full_frame=True)
 
 
 def ordered() -> Case:
@@ -44,13 +45,13 @@ def write_all(write: Write) -> dict[str, Written]:
     made = {}
     for name, make in (CASES | OWN_CASES).items():
         case = make()
-        made[name] = write(name.replace(" ", "-"), _with_text(case.asked), case.files)
+        made[name] = write(name.replace(" ", "-"), _every_flavour(case.asked), case.files)
     made["superseding"] = _superseding(write)
     return made
 
 
-def _with_text(asked: ResultRequest) -> ResultRequest:
-    return replace(asked, options=WITH_TEXT)
+def _every_flavour(asked: ResultRequest) -> ResultRequest:
+    return replace(asked, options=EVERY_FLAVOUR)
 
 
 def _superseding(write: Write) -> Written:
@@ -61,7 +62,7 @@ def _superseding(write: Write) -> Written:
     earlier = PredecessorReport(
         report.sop_class_uid, report.sop_instance_uid, report.series_instance_uid, str(files[0].StudyInstanceUID)
     )
-    written = write("superseding", _with_text(request(files=files, hu=hu, predecessor=earlier)), files)
+    written = write("superseding", _every_flavour(request(files=files, hu=hu, predecessor=earlier)), files)
     paths = []
     for number, item in enumerate(first):
         paths.append(written.report.with_name(f"earlier-{number}.dcm"))
