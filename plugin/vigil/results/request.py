@@ -89,12 +89,16 @@ class ResultRequest:
 
     def mask_of(self, finding: Finding) -> NDArray[np.bool_] | None:
         """The mask that shows a finding; None where it has none, or an empty one."""
-        return self._filled_masks.get(finding.region) if finding.region else None
+        return self.masks[finding.region or ""] if self.slices_of(finding) else None
+
+    def slices_of(self, finding: Finding) -> tuple[int, ...]:
+        """Indices of the slices that bear the mask of a finding."""
+        return self._bearing.get(finding.region, ()) if finding.region else ()
 
     @cached_property
-    def _filled_masks(self) -> Mapping[str, NDArray[np.bool_]]:
+    def _bearing(self) -> Mapping[str, tuple[int, ...]]:
         """Looked through once: a mask has the size of the study, and is asked for by every object."""
-        return {name: mask for name, mask in self.masks.items() if bool(mask.any())}
+        return {name: tuple(np.flatnonzero(mask.any(axis=(1, 2))).tolist()) for name, mask in self.masks.items()}
 
     def plane(self, index: int) -> Dataset:
         """The header of a slice, with place, spacing and window at its top, also where it is a frame of an image."""
