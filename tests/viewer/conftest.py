@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,16 @@ sys.path[:0] = [str(TESTS), str(TESTS / "unit" / "results")]
 # ruff: noqa: E402 - what follows is found by the line above
 
 from pydicom import dcmread
-from result_cases import request, study
+from result_cases import CASES, of_radiograph
 
 from hospital.ct_series import dicom_bytes
 from hospital.network import enter_namespace
 from hospital.orthanc import REPOSITORY, Orthanc
 from viewer.packages import DRIVER, VIEWER
 from viewer.site import serve_viewer
-from vigil.domain.answer import AnswerKind
 from vigil.results.make import make_results
 from vigil.results.marks import KIND_COLOURS, YELLOW
+from vigil.results.options import ResultOptions
 
 Seen = dict[str, Any]
 
@@ -44,7 +44,9 @@ class Look:
 
 
 Open = Callable[[Path, Sequence[Look]], Seen]
-DRIVER_SCRIPT = Path(__file__).with_name("read_study.cjs")
+Drive = Callable[[Path, dict[str, Any]], Seen]
+HERE = Path(__file__).parent
+OPEN_STUDY, LOOK_AT_PAGE = HERE / "read_study.cjs", HERE / "look_at_page.cjs"
 COLOURS = {"banner": YELLOW} | {kind.value: colour for kind, colour in KIND_COLOURS.items()}
 
 
@@ -76,33 +78,57 @@ def negative(demo: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def not_analysed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A phantom, and what is said of a study that was refused."""
-    folder = tmp_path_factory.mktemp("not-analysed")
-    files, hu = study()
-    for index, ds in enumerate(files):
-        (folder / f"image-{index:03}.dcm").write_bytes(dicom_bytes(ds))
-    for made in make_results(request(AnswerKind.NOT_ANALYSED, files=files, hu=hu)):
-        (folder / f"{made.role}.dcm").write_bytes(made.dicom)
+def phantom_study(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A folder with the images of a case of ``result_cases``, or of a radiograph, and what is said of it, the flat report
+    included."""
+
+    def written(name: str) -> Path:
+        case = of_radiograph(1024, 1250) if name == "radiograph" else CASES[name]()
+        folder = tmp_path_factory.mktemp("study") / name.replace(" ", "-")
+        folder.mkdir()
+        for index, ds in enumerate(case.files):
+            (folder / f"image-{index:03}.dcm").write_bytes(dicom_bytes(ds))
+        for made in make_results(replace(case.asked, options=ResultOptions(text_report=True))):
+            (folder / f"{made.role}-{made.index}.dcm").write_bytes(made.dicom)
+        return folder
+
+    return written
+
+
+@pytest.fixture(scope="session")
+def pictures() -> Path:
+    """Where the screenshots are put. They stay: somebody looks at them before a release."""
+    folder = REPOSITORY / "build" / "viewer" / "pictures"
+    folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the screenshots are put. They stay after a test: pytest keeps the folders of its last three runs."""
-    return tmp_path_factory.mktemp("pictures")
-
-
-@pytest.fixture
-def open_study(tmp_path: Path, pictures: Path) -> Iterator[Open]:
-    """Puts the files of a folder into a plain Orthanc, opens the study in the viewer, there one series after the other
-    and says what is seen."""
-    for package in (VIEWER, DRIVER):
-        if not package.is_here:
-            pytest.fail(f"{package.name} {package.version} is not here. Run tests/viewer/packages.py first.")
+def drive() -> Drive:
+    """Hands what is asked for to a script that opens a browser, and returns what that has seen."""
+    if not DRIVER.is_here:
+        pytest.fail(f"{DRIVER.name} {DRIVER.version} is not here. Run tests/viewer/packages.py first.")
     browser, node = shutil.which("chromium"), shutil.which("node")
     if browser is None or node is None:
         pytest.fail("Chromium or Node.js was not found. Install the Debian packages chromium and nodejs.")
+
+    def driven(script: Path, asked: dict[str, Any]) -> Seen:
+        whole = asked | {"playwright": str(DRIVER.folder), "browser": browser, "colours": COLOURS}
+        run = subprocess.run(
+            [node, str(script)], input=json.dumps(whole), capture_output=True, text=True, timeout=240, check=False
+        )
+        assert run.returncode == 0, run.stderr
+        return dict(json.loads(run.stdout))
+
+    return driven
+
+
+@pytest.fixture
+def open_study(tmp_path: Path, pictures: Path, drive: Drive) -> Iterator[Open]:
+    """Puts the files of a folder into a plain Orthanc, opens the study in the viewer, there one series after the other
+    and says what is seen."""
+    if not VIEWER.is_here:
+        pytest.fail(f"{VIEWER.name} {VIEWER.version} is not here. Run tests/viewer/packages.py first.")
     with Orthanc(tmp_path / "orthanc", script=None) as orthanc:
 
         def opened(folder: Path, looks: Sequence[Look]) -> Seen:
@@ -110,7 +136,6 @@ def open_study(tmp_path: Path, pictures: Path) -> Iterator[Open]:
             for path in paths:
                 orthanc.post("/instances", path.read_bytes())
             asked = {
-                "playwright": str(DRIVER.folder), "browser": browser, "colours": COLOURS,
                 "study": str(dcmread(paths[0], stop_before_pixels=True).StudyInstanceUID),
                 "items": [
                     asdict(look) | {"picture": str(pictures / f"{folder.name}-{look.series.replace(' ', '-')}.png")}
@@ -118,12 +143,7 @@ def open_study(tmp_path: Path, pictures: Path) -> Iterator[Open]:
                 ],
             }  # fmt: skip
             with serve_viewer(VIEWER.folder / "dist", orthanc.http_port) as address:
-                run = subprocess.run(
-                    [node, str(DRIVER_SCRIPT)], input=json.dumps(asked | {"address": address}), capture_output=True,
-                    text=True, timeout=240, check=False,
-                )  # fmt: skip
-            assert run.returncode == 0, run.stderr
-            return dict(json.loads(run.stdout))
+                return drive(OPEN_STUDY, asked | {"address": address})
 
         yield opened
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,22 +12,28 @@ from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 
 from viewer.conftest import Look, Open, Seen
+from vigil.results.picture import colour_of
 
 pytestmark = [pytest.mark.viewer, pytest.mark.timeout(600)]
 
+SHOWN = {"CT", "OT", "SEG", "SR"}
+"""What this viewer opens; key objects and presentation states are listed as unsupported."""
+Written = Callable[[str], Path]
 MANY = 1000
 FEW = 20
 
 
 def test_a_positive_study_shows_all_that_was_found_and_where(positive: Path, open_study: Open) -> None:
     document = dcmread(positive / "results" / "report-1.dcm")
-    region, volume_ml = drawn_region(document), measured(document)
+    (region,) = drawn_regions(document)
+    volume_ml = measured(document)
     image = f"I:{referenced_image(region, positive / 'images').InstanceNumber} ("
     measurement = f"Hyperdense intracranial volume: {volume_ml:.2f} mL"
     looks = [Look("summary"), Look("key slices"), Look("report", measurement), Look("segmentation", scroll_to=image)]
     seen = open_study(positive, looks)
     assert_nothing_went_wrong(seen)
-    assert [text.split(" | ")[0] for text in seen["thumbnails"]] == ["CT", "OT", "OT", "SEG", "SR"]
+    modalities = [text.split(" | ")[0] for text in seen["thumbnails"]]
+    assert [modality for modality in modalities if modality in SHOWN] == ["CT", "OT", "OT", "SEG", "SR"]
     assert all(text.split(" | ")[1].startswith("AI ") for text in seen["thumbnails"][1:])
     assert seen["first"]["coloured"] <= FEW  # what follows is ours
 
@@ -34,13 +41,17 @@ def test_a_positive_study_shows_all_that_was_found_and_where(positive: Path, ope
     assert summary["colours"]["banner"] > MANY
     assert summary["colours"]["positive"] > MANY
     assert key_slices["coloured"] > MANY  # banner and contour; their thin lines are smoothed into other yellows
-    assert "(1/12)" in key_slices["text"]
+    captured = len(list((positive / "results").glob("key-slice-*.dcm")))
+    assert f"(1/{captured})" in key_slices["text"]
     assert image in report["text"]
     assert measurement in report["text"]
     (contour,) = report["contours"]
-    assert shape(np.array(contour)) == pytest.approx(shape(np.array(region.GraphicData).reshape(-1, 2)), abs=0.02)
+    assert shape(np.array(contour)) == pytest.approx(shape(points(region)), abs=0.02)
     assert image in segmentation["text"]
-    assert segmentation["coloured"] > MANY
+    across = np.ptp(np.array(contour), axis=0) / np.ptp(points(region), axis=0)
+    shown = mask_pixels(dcmread(positive / "results" / "segmentation-1.dcm"), region) * float(np.prod(across))
+    assert 0.8 * shown < segmentation["coloured"] < 1.5 * shown
+    assert hue(segmentation["tint"]) == pytest.approx(hue(colour_of(1)), abs=0.15)
 
 
 def test_a_negative_study_shows_its_summary_and_the_report_as_text(negative: Path, open_study: Open) -> None:
@@ -58,14 +69,49 @@ def test_a_negative_study_shows_its_summary_and_the_report_as_text(negative: Pat
     assert "Comment: AI RESULT - NOT FOR PRIMARY DIAGNOSIS" in report["text"]
 
 
-def test_a_study_that_was_not_analysed_says_so_in_the_viewer(not_analysed: Path, open_study: Open) -> None:
-    seen = open_study(not_analysed, [Look("summary"), Look("report", "Qualitative Evaluations")])
+def test_a_study_that_was_not_analysed_says_so_in_the_viewer(phantom_study: Written, open_study: Open) -> None:
+    looks = [Look("summary"), Look("1.0.0 report", "Qualitative Evaluations"), Look("text report", "AI standing of this result")]
+    seen = open_study(phantom_study("not-analysed"), looks)
     assert_nothing_went_wrong(seen)
-    summary, report = seen["items"]
+    summary, report, flat = seen["items"]
     assert summary["colours"]["banner"] > MANY
     assert summary["colours"]["positive"] + summary["colours"]["negative"] <= FEW
+    assert "AI answer: NOT ANALYSED" in flat["text"]
+    assert "AI model: Hyperdense volume on CT head 1.0.0" in flat["text"]
     assert "NOT ANALYSED. A slice is missing" in report["text"]
     assert "This is NOT a negative result." in report["text"]
+
+
+@pytest.mark.parametrize("name", ["two findings", "multi-frame"])
+def test_the_report_opens_where_the_finding_is_in_images_of_other_kinds(
+    name: str, phantom_study: Written, open_study: Open
+) -> None:
+    folder = phantom_study(name)
+    document = dcmread(folder / "report-0.dcm")
+    regions, first = drawn_regions(document), numbers(document)[0]
+    label = f"{first.ConceptNameCodeSequence[0].CodeMeaning}: {float(first.MeasuredValueSequence[0].NumericValue):.2f}"
+    seen = open_study(folder, [Look("1.0.0 report", label)])
+    assert_nothing_went_wrong(seen)
+    (report,) = seen["items"]
+    assert label in report["text"]
+    assert len(regions) == (2 if name == "two findings" else 1)
+    drawn = [shape(np.array(contour)) for contour in report["contours"]]
+    wanted = shape(points(regions[0]))
+    assert any(len(line) == len(wanted) and np.abs(line - wanted).max() < 0.02 for line in drawn)
+    if name == "multi-frame":
+        frame = regions[0].ContentSequence[0].ReferencedSOPSequence[0].ReferencedFrameNumber
+        assert f"({frame}/{dcmread(folder / 'image-000.dcm').NumberOfFrames})" in report["text"]
+
+
+def test_of_a_radiograph_the_capture_shows_what_the_viewer_does_not_draw(phantom_study: Written, open_study: Open) -> None:
+    """OHIF 3.12 opens the report on the image and draws nothing there: it draws in frames of reference alone."""
+    seen = open_study(phantom_study("radiograph"), [Look("summary"), Look("key slices"), Look("1.0.0 report")])
+    assert_nothing_went_wrong(seen)
+    summary, capture, report = seen["items"]
+    assert summary["colours"]["positive"] > MANY
+    assert capture["coloured"] > MANY
+    assert "Chest PA" in report["text"]
+    assert report["lit"] > MANY
 
 
 def assert_nothing_went_wrong(seen: Seen) -> None:
@@ -78,9 +124,27 @@ def items(ds: Dataset) -> list[Dataset]:
     return [found for item in ds.get("ContentSequence") or [] for found in (item, *items(item))]
 
 
-def drawn_region(document: Dataset) -> Dataset:
-    (region,) = [item for item in items(document) if item.ValueType == "SCOORD"]
-    return region
+def drawn_regions(document: Dataset) -> list[Dataset]:
+    return [item for item in items(document) if item.ValueType == "SCOORD"]
+
+
+def points(region: Dataset) -> NDArray[np.float64]:
+    return np.array(region.GraphicData, float).reshape(-1, 2)
+
+
+def mask_pixels(segmentation: Dataset, region: Dataset) -> int:
+    """Of the frame that was derived from the image of a region."""
+    wanted = region.ContentSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+    for frame, pixels in zip(segmentation.PerFrameFunctionalGroupsSequence, segmentation.pixel_array, strict=True):
+        if frame.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID == wanted:
+            return int(pixels.sum())
+    raise AssertionError("the segmentation has no frame of that image")
+
+
+def hue(rgb: Sequence[float]) -> list[float]:
+    """The colour without how light it is and how much grey shines through."""
+    low, high = min(rgb), max(rgb)
+    return [(part - low) / (high - low) for part in rgb]
 
 
 def referenced_image(region: Dataset, images: Path) -> Dataset:
@@ -88,8 +152,12 @@ def referenced_image(region: Dataset, images: Path) -> Dataset:
     return next(ds for ds in map(dcmread, sorted(images.glob("*.dcm"))) if ds.SOPInstanceUID == wanted)
 
 
+def numbers(document: Dataset) -> list[Dataset]:
+    return [item for item in items(document) if item.ValueType == "NUM"]
+
+
 def measured(document: Dataset) -> float:
-    (number,) = [item for item in items(document) if item.ValueType == "NUM"]
+    (number,) = numbers(document)
     return float(number.MeasuredValueSequence[0].NumericValue)
 
 

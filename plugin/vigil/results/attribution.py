@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vigil.domain.concepts import Code
 from vigil.domain.identity import object_uid
 from vigil.results.request import ResultRequest
-
-ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.encaps import encapsulate
 
+from vigil.domain.codes import SEGMENTATION
 from vigil.results import wording
-from vigil.results.derivation import SEGMENTATION, inherit_loss, source_image
+from vigil.results.derivation import inherit_loss, source_image
 from vigil.results.document import Place, code_item, new_object
 from vigil.results.options import CaptureSyntax
 from vigil.results.patient_study import copy_attributes, copy_body_part, encodable

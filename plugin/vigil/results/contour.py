@@ -47,9 +47,11 @@ def thinned(outline: Polygon) -> Polygon:
 
 def outline_of_largest(mask: Mask) -> Polygon | None:
     """The outer boundary of the largest connected part of a plane mask, None of an empty one."""
-    if not mask.any():
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
         return None
-    return outlines(largest_part(mask))[0]
+    box = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return np.asarray(outlines(largest_part(box))[0] + (columns[0], rows[0]))
 
 
 def largest_part(mask: Mask) -> Mask:

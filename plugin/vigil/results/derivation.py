@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from pydicom import Dataset
 
-from vigil.domain.concepts import Code
+from vigil.domain.codes import SOURCE_IMAGE
 from vigil.results.document import code_item
 from vigil.results.patient_study import copy_attributes
-
-SOURCE_IMAGE = Code("121322", "DCM", "Source image for image processing operation")
-SEGMENTATION = Code("113076", "DCM", "Segmentation")
 
 _LOSSY = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
 

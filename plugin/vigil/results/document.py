@@ -12,6 +12,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.sr.coding import Code as SrCode
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
+from vigil.domain.codes import PROCESSING_EQUIPMENT
 from vigil.domain.concepts import Code
 from vigil.domain.identity import digest, object_uid
 from vigil.results.moment import Moment
@@ -20,8 +21,6 @@ from vigil.results.patient_study import copy_patient_and_study, encodable, mark_
 from vigil.results.request import ResultRequest
 
 IMPLEMENTATION_CLASS_UID = object_uid("vigil for orthanc", "implementation class")
-
-PROCESSING_EQUIPMENT = Code("109102", "DCM", "Processing Equipment")
 
 
 class Series(Enum):
@@ -35,6 +34,7 @@ class Series(Enum):
     KEY_OBJECTS = (5, "key images", Role.KEY_OBJECTS)
     MULTIFRAME = (6, "multi-frame", Role.MULTIFRAME)
     FULL_SEGMENTATION = (7, "segmentation, all slices", Role.FULL_SEGMENTATION)
+    TEXT_REPORT = (8, "text report", Role.TEXT_REPORT)
 
     def __init__(self, offset: int, label: str, role: Role) -> None:
         self.offset = offset

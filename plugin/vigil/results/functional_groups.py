@@ -8,7 +8,8 @@ import numpy as np
 from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 
-from vigil.results.derivation import SEGMENTATION, source_image
+from vigil.domain.codes import SEGMENTATION
+from vigil.results.derivation import source_image
 from vigil.results.document import code_item
 from vigil.results.patient_study import copy_attributes
 from vigil.results.request import ResultRequest

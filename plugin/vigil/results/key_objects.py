@@ -12,15 +12,25 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes as dicom_codes
 from pydicom.uid import KeyObjectSelectionDocumentStorage, SecondaryCaptureImageStorage
 
+from vigil.domain import codes
 from vigil.domain.answer import AnswerKind
 from vigil.results import wording
-from vigil.results.document import Place, Series, finished, instance_references, instance_uid, new_object, series_uid
+from vigil.results.document import (
+    Place,
+    Series,
+    finished,
+    instance_references,
+    instance_uid,
+    new_object,
+    series_uid,
+    sr_code,
+)
 from vigil.results.key_slices import captured_slices, located
 from vigil.results.objects import ResultObject
 from vigil.results.patient_study import encodable
 from vigil.results.report_content import observer
+from vigil.results.report_document import referenced_requests, study_item
 from vigil.results.request import ResultRequest
-from vigil.results.structured_report import referenced_requests, study_item
 
 PLACE = Place(Series.KEY_OBJECTS, index=0, instance_number=1)
 CONTAINS = RelationshipTypeValues.CONTAINS
@@ -51,7 +61,7 @@ def _content(request: ResultRequest, ds: Dataset, keys: Sequence[int], drawn: Se
         name=CodedConcept.from_code(dicom_codes.DCM.OfInterest), template_id="2010", is_content_continuous=False
     )
     content = ContentSequence()
-    content.extend(sr.LanguageOfContentItemAndDescendants(CodedConcept("en", "RFC5646", "English")))
+    content.extend(sr.LanguageOfContentItemAndDescendants(CodedConcept.from_code(sr_code(codes.ENGLISH))))
     content.extend(observer(request, ds))
     manifest = request.manifest
     told = f"{manifest.name} {manifest.version}: {wording.sentence(request)} {wording.NOT_PRIMARY}."

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from vigil.domain.answer import AnswerKind, Finding
 from vigil.domain.manifest import PermittedOutput
 from vigil.results.options import Captures
@@ -83,7 +81,7 @@ def _keys_and_bearing(request: ResultRequest) -> tuple[set[int], set[int]]:
         mask = request.mask_of(item.finding)
         if mask is None or item.key_slice is None:
             continue
-        of_finding = set(np.flatnonzero(mask.any(axis=(1, 2))).tolist())
+        of_finding = set(request.slices_of(item.finding))
         bearing |= of_finding
         keys |= {item.key_slice, *of_finding.intersection(item.finding.key_slices)}
     return keys, bearing

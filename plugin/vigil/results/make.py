@@ -10,6 +10,7 @@ from vigil.results.request import ResultRequest
 from vigil.results.secondary_capture import key_slices, summary
 from vigil.results.segmentation import full_segmentation, segmentation
 from vigil.results.structured_report import structured_report
+from vigil.results.text_report import text_report
 
 
 def make_results(request: ResultRequest) -> tuple[ResultObject, ...]:
@@ -26,7 +27,7 @@ def make_results(request: ResultRequest) -> tuple[ResultObject, ...]:
     request.check()
     further = (
         multiframe_capture(request), segmentation(request), full_segmentation(request), presentation_state(request),
-        key_objects(request),
+        key_objects(request), text_report(request) if request.options.text_report else None,
     )  # fmt: skip
     return (
         summary(request), *key_slices(request), *(made for made in further if made is not None), structured_report(request),

@@ -7,9 +7,10 @@ from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 from pydicom.uid import MultiFrameTrueColorSecondaryCaptureImageStorage
 
+from vigil.domain.codes import SEGMENTATION
 from vigil.domain.identity import object_uid
 from vigil.results.capture import new_capture, set_pixels
-from vigil.results.derivation import SEGMENTATION, inherit_loss, source_image
+from vigil.results.derivation import inherit_loss, source_image
 from vigil.results.document import Place, Series, code_item, finished
 from vigil.results.functional_groups import (
     derivation,

@@ -15,6 +15,7 @@ class Role(StrEnum):
     KEY_OBJECTS = "key-objects"
     MULTIFRAME = "multi-frame"
     FULL_SEGMENTATION = "full-segmentation"
+    TEXT_REPORT = "text-report"
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,8 @@ class CaptureSyntax(StrEnum):
 @dataclass(frozen=True)
 class ResultOptions:
     """``multiframe`` and ``full_frame`` add an object beside those that are there anyway: a Multi-frame True Color
-    Secondary Capture of the same slices, and a binary segmentation that has a frame for every analysed slice."""
+    Secondary Capture of the same slices, and a binary segmentation that has a frame for every analysed slice.
+    ``text_report`` adds the answer as flat named texts."""
 
     captures: Captures = Captures.FINDINGS
     multiframe: bool = False
@@ -49,4 +50,5 @@ class ResultOptions:
     full_frame: bool = False
     key_objects: bool = True
     presentation_state: bool = True
+    text_report: bool = False
     capture_syntax: CaptureSyntax = CaptureSyntax.UNCOMPRESSED

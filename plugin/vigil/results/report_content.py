@@ -28,10 +28,6 @@ from vigil.results.report_groups import PRESENCE, measurement_groups
 from vigil.results.request import ResultRequest
 
 CONTAINS = RelationshipTypeValues.CONTAINS
-QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
-FINDING = Code("121071", "DCM", "Finding")
-CONCLUSION = Code("121077", "DCM", "Conclusion")
-COMMENT = Code("121106", "DCM", "Comment")
 MOST_LIBRARY_IMAGES = 8
 STATUS = {
     AnswerKind.MEASURED: codes.MEASURED, AnswerKind.NOT_ANALYSED: codes.NOT_ANALYSED, AnswerKind.FAILED: codes.FAILED,
@@ -42,19 +38,19 @@ def report_content(request: ResultRequest, document: Dataset) -> ContainerConten
     """The root container. ``document``: the object that will hold it; its character set bounds the text."""
     groups = measurement_groups(request, document)
     drawn = _every_group_is_drawn(groups)
-    title = dicom_codes.DCM.ImagingMeasurementReport if drawn else sr_code(codes.AI_RESULT)
-    root = ContainerContentItem(name=CodedConcept.from_code(title), template_id="1500")
+    title = codes.MEASUREMENT_REPORT if drawn else codes.AI_RESULT
+    root = ContainerContentItem(name=CodedConcept.from_code(sr_code(title)), template_id="1500")
     content = ContentSequence()
-    content.extend(sr.LanguageOfContentItemAndDescendants(CodedConcept("en", "RFC5646", "English")))
+    content.extend(sr.LanguageOfContentItemAndDescendants(CodedConcept.from_code(sr_code(codes.ENGLISH))))
     content.extend(observer(request, document))
     content.append(
         CodeContentItem(
-            name=dicom_codes.DCM.ProcedureReported, value=_procedure(request.reference),
+            name=dicom_codes.DCM.ProcedureReported, value=sr_code(_procedure(request.reference)),
             relationship_type=RelationshipTypeValues.HAS_CONCEPT_MOD,
         )
     )
     if drawn:
-        content.append(_image_library(_library_images(request)))
+        content.append(_image_library(request))
     if groups:
         measurements = _container(dicom_codes.DCM.ImagingMeasurements)
         for group in groups:
@@ -92,14 +88,9 @@ def _tracking_uid(group: Dataset) -> str:
     return next(str(item.UID) for item in group.ContentSequence if item.ValueType == "UIDREF")
 
 
-def _procedure(reference: Dataset) -> CodedConcept:
+def _procedure(reference: Dataset) -> Code:
     """From CID 100, which PixelMed's checker holds to the letter."""
-    code = (
-        dicom_codes.LN.CTUnspecifiedBodyRegion
-        if reference.get("Modality") == "CT"
-        else dicom_codes.SCT.ImagingProcedure
-    )
-    return CodedConcept.from_code(code)
+    return codes.PROCEDURES.get(str(reference.get("Modality")), codes.IMAGING_PROCEDURE)
 
 
 def observer(request: ResultRequest, document: Dataset) -> sr.ObservationContext:
@@ -117,7 +108,7 @@ def observer(request: ResultRequest, document: Dataset) -> sr.ObservationContext
 def _evaluations(request: ResultRequest, document: Dataset) -> ContainerContentItem:
     """Qualitative Evaluations (TID 1500): the answer for the study, coded, and as a sentence that needs nothing else."""
     kind = request.answer.kind
-    container = _container(sr_code(QUALITATIVE_EVALUATIONS))
+    container = _container(sr_code(codes.QUALITATIVE_EVALUATIONS))
     if kind in PRESENCE:
         concept, value = request.manifest.finding.concept.code(), PRESENCE[kind]
     else:
@@ -134,45 +125,44 @@ def _evaluations(request: ResultRequest, document: Dataset) -> ContainerContentI
 
 def _texts(request: ResultRequest) -> list[tuple[Code, str]]:
     answer, manifest = request.answer, request.manifest
-    texts = [(COMMENT, wording.NOT_PRIMARY)]
+    texts = [(codes.COMMENT, wording.NOT_PRIMARY)]
     if request.is_research:
-        texts.append((COMMENT, wording.RESEARCH))
+        texts.append((codes.COMMENT, wording.RESEARCH))
     model = f"{manifest.name} {manifest.version}"
     if answer.kind.analysed:
-        texts.append((CONCLUSION, f"{model}: {wording.KIND_WORDS[answer.kind]}. {wording.sentence(request)}"))
-        texts.append((COMMENT, wording.criterion_words(request)))
+        texts.append((codes.CONCLUSION, f"{model}: {wording.KIND_WORDS[answer.kind]}. {wording.sentence(request)}"))
+        texts.append((codes.COMMENT, wording.criterion_words(request)))
     else:
         category = answer.reason.category if answer.reason is not None else "internal"
-        texts.append((CONCLUSION, f"{model}: {wording.KIND_WORDS[answer.kind]}. {wording.reason_words(request)}"))
-        texts.append((COMMENT, f"{wording.NO_ANSWER} {wording.NOT_NEGATIVE} Reason: {category}."))
-    texts.append((COMMENT, wording.inputs_words(request)))
+        texts.append((codes.CONCLUSION, f"{model}: {wording.KIND_WORDS[answer.kind]}. {wording.reason_words(request)}"))
+        texts.append((codes.COMMENT, f"{wording.NO_ANSWER} {wording.NOT_NEGATIVE} Reason: {category}."))
+    texts.append((codes.COMMENT, wording.inputs_words(request)))
     if request.predecessor is not None:
-        texts.append((COMMENT, wording.supersedes_words(request)))
-    texts.extend((COMMENT, note) for note in answer.notes)
-    texts.extend((COMMENT, f"Limitation: {limitation}") for limitation in manifest.limitations)
+        texts.append((codes.COMMENT, wording.supersedes_words(request)))
+    texts.extend((codes.COMMENT, note) for note in answer.notes)
+    texts.extend((codes.COMMENT, f"Limitation: {limitation}") for limitation in manifest.limitations)
     return texts
 
 
-def _library_images(request: ResultRequest) -> list[Dataset]:
-    """The images that the findings point to first, then their neighbours. Few: a library of the whole series costs
-    seconds and says nothing more."""
+def _library_slices(request: ResultRequest) -> list[int]:
+    """Those that the findings point to first, then their neighbours. Few: a library of the whole series costs seconds and
+    says nothing more."""
     keys = [item.key_slice for item in located(request) if item.key_slice is not None]
-    indices = [*keys, *shown_slices(request)]
-    return [request.sources[index] for index in list(dict.fromkeys(indices))[:MOST_LIBRARY_IMAGES]]
+    return list(dict.fromkeys([*keys, *shown_slices(request)]))[:MOST_LIBRARY_IMAGES]
 
 
-def _image_library(images: list[Dataset]) -> ContainerContentItem:
+def _image_library(request: ResultRequest) -> ContainerContentItem:
     """TID 1600, with what the images have in common at the group (TID 1602). Written here because highdicom's own reads
     its tables anew for every image."""
     context = RelationshipTypeValues.HAS_ACQ_CONTEXT
     library = _container(dicom_codes.DCM.ImageLibrary)
     group = _container(dicom_codes.DCM.ImageLibraryGroup)
-    first = images[0]
-    if first.get("Modality") == "CT":
+    slices = _library_slices(request)
+    first = request.sources[slices[0]]
+    modality = codes.MODALITIES.get(str(first.get("Modality")))
+    if modality is not None:
         group.ContentSequence.append(
-            CodeContentItem(
-                name=dicom_codes.DCM.Modality, value=dicom_codes.DCM.ComputedTomography, relationship_type=context
-            )
+            CodeContentItem(name=dicom_codes.DCM.Modality, value=sr_code(modality), relationship_type=context)
         )
     if first.get("FrameOfReferenceUID"):
         group.ContentSequence.append(
@@ -180,11 +170,13 @@ def _image_library(images: list[Dataset]) -> ContainerContentItem:
                 name=dicom_codes.DCM.FrameOfReferenceUID, value=str(first.FrameOfReferenceUID), relationship_type=context
             )
         )
-    for image in images:
+    for index in slices:
+        image, frame = request.sources[index], request.frame(index)
         entry = ImageContentItem(
-            name=sr_code(FINDING),
+            name=sr_code(codes.FINDING),
             referenced_sop_class_uid=str(image.SOPClassUID),
             referenced_sop_instance_uid=str(image.SOPInstanceUID),
+            referenced_frame_numbers=None if frame is None else [frame],
             relationship_type=CONTAINS,
         )
         group.ContentSequence.append(entry)

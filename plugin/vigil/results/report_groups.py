@@ -11,8 +11,7 @@ from pydicom import Dataset
 from vigil.domain import codes
 from vigil.domain.answer import AnswerKind, Measurement
 from vigil.domain.concepts import Code
-from vigil.domain.manifest import PermittedOutput
-from vigil.results.attribution import ARTIFICIAL_INTELLIGENCE, Tracking, algorithm_parameters
+from vigil.results.attribution import Tracking, algorithm_parameters
 from vigil.results.contour import outline_of_largest, thinned
 from vigil.results.document import sr_code
 from vigil.results.key_slices import LocatedFinding, located
@@ -50,35 +49,34 @@ def measurement_groups(request: ResultRequest, document: Dataset) -> list[Conten
     if not request.answer.kind.analysed:
         return []
     outlined = {segment.finding_number: segment for segment in segments(request)}
+    algorithm = _algorithm(request, document)
     groups = []
     for item in located(request):
         finding, segment = item.finding, outlined.get(item.number)
         subject = _Subject(item.number, finding.concept, finding.category, finding.site, finding.measurements)
         region = _region(request, item)
         if segment is None:
-            groups.append(_group(request, subject, region, document))
+            groups.append(_group(request, subject, region, algorithm))
             continue
         if region is not None:
-            groups.append(_group(request, replace(subject, measurements=()), region, document))
-        groups.append(_group(request, subject, _referenced_segment(request, segment), document))
+            groups.append(_group(request, replace(subject, measurements=()), region, algorithm))
+        groups.append(_group(request, subject, _referenced_segment(request, segment), algorithm))
     if not groups:
         entry, measured = request.manifest.finding, request.answer.measured
         subject = _Subject(
             0, entry.concept.code(), entry.category.code(), entry.site.code(), (measured,) if measured is not None else ()
         )
-        groups.append(_group(request, subject, None, document))
+        groups.append(_group(request, subject, None, algorithm))
     return groups
 
 
 def _group(
-    request: ResultRequest, subject: _Subject, region: sr.ImageRegion | sr.ReferencedSegment | None, document: Dataset
-) -> ContentSequence:
+    request: ResultRequest, subject: _Subject, region: sr.ImageRegion | sr.ReferencedSegment | None,
+    algorithm: sr.AlgorithmIdentification,
+) -> ContentSequence:  # fmt: skip
     tracked = Tracking.of(request, subject.number)
     tracking = sr.TrackingIdentifier(uid=tracked.uid, identifier=tracked.identifier)
-    algorithm = _algorithm(request, document)
-    measurements = []
-    if request.permits(PermittedOutput.MEASUREMENT):
-        measurements = [_measurement(measurement, algorithm) for measurement in subject.measurements]
+    measurements = [_measurement(told, algorithm) for told in subject.measurements if request.lets_out(told)]
     presence = PRESENCE.get(request.answer.kind)
     evaluations = [] if presence is None else [sr.QualitativeEvaluation(sr_code(subject.concept), sr_code(presence))]
     sites = [sr.FindingSite(anatomic_location=sr_code(subject.site))]
@@ -108,7 +106,7 @@ def _algorithm(request: ResultRequest, document: Dataset) -> sr.AlgorithmIdentif
         name=encodable(manifest.name, document),
         version=manifest.version,
         parameters=[encodable(parameter, document) for parameter in algorithm_parameters(request)],
-        family=sr_code(ARTIFICIAL_INTELLIGENCE),
+        family=sr_code(codes.ARTIFICIAL_INTELLIGENCE),
         manufacturer=encodable(manifest.vendor, document),
     )
 
@@ -130,12 +128,14 @@ def _region(request: ResultRequest, item: LocatedFinding) -> sr.ImageRegion | No
     outline = outline_of_largest(mask[item.key_slice])
     if outline is None:
         return None
-    source = request.sources[item.key_slice]
+    source, frame = request.sources[item.key_slice], request.frame(item.key_slice)
     return sr.ImageRegion(
         graphic_type=sr.GraphicTypeValues.POLYLINE,
         graphic_data=thinned(outline),
         source_image=sr.SourceImageForRegion(
-            referenced_sop_class_uid=str(source.SOPClassUID), referenced_sop_instance_uid=str(source.SOPInstanceUID)
+            referenced_sop_class_uid=str(source.SOPClassUID),
+            referenced_sop_instance_uid=str(source.SOPInstanceUID),
+            referenced_frame_numbers=None if frame is None else [frame],
         ),
     )
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
-from vigil.domain.answer import Analysis, Answer, Finding
+from vigil.domain.answer import Analysis, Answer, Finding, Measurement
+from vigil.domain.codes import CERTAINTIES, PERCENT
 from vigil.domain.manifest import Manifest, PermittedOutput, RegulatoryStatus
 from vigil.results.errors import ReferenceUnusable, RequestContradicts
 from vigil.results.heat_map import HeatMap
@@ -67,6 +69,11 @@ class ResultRequest:
         """Whether the model's clearance lets this output out (law 5)."""
         return output in self.manifest.regulatory.permitted_outputs
 
+    def lets_out(self, measurement: Measurement | None) -> bool:
+        """Whether the clearance lets this number out: how certain a model is, is a score; any other, a measurement."""
+        is_score = measurement is not None and measurement.concept in CERTAINTIES
+        return self.permits(PermittedOutput.SCORE if is_score else PermittedOutput.MEASUREMENT)
+
     @property
     def is_research(self) -> bool:
         return self.manifest.regulatory.status is RegulatoryStatus.RESEARCH
@@ -82,8 +89,16 @@ class ResultRequest:
 
     def mask_of(self, finding: Finding) -> NDArray[np.bool_] | None:
         """The mask that shows a finding; None where it has none, or an empty one."""
-        mask = self.masks.get(finding.region) if finding.region else None
-        return mask if mask is not None and bool(mask.any()) else None
+        return self.masks[finding.region or ""] if self.slices_of(finding) else None
+
+    def slices_of(self, finding: Finding) -> tuple[int, ...]:
+        """Indices of the slices that bear the mask of a finding."""
+        return self._bearing.get(finding.region, ()) if finding.region else ()
+
+    @cached_property
+    def _bearing(self) -> Mapping[str, tuple[int, ...]]:
+        """Looked through once: a mask has the size of the study, and is asked for by every object."""
+        return {name: tuple(np.flatnonzero(mask.any(axis=(1, 2))).tolist()) for name, mask in self.masks.items()}
 
     def plane(self, index: int) -> Dataset:
         """The header of a slice, with place, spacing and window at its top, also where it is a frame of an image."""
@@ -98,7 +113,8 @@ class ResultRequest:
         """
         Raises:
             ReferenceUnusable: the reference is not of the analysed study.
-            RequestContradicts: the numbers of slices and frames, or the shapes of voxels, masks and heat map differ.
+            RequestContradicts: the numbers of slices and frames, or the shapes of voxels, masks and heat map differ; or a
+                certainty is no percentage.
         """
         if str(self.reference.get("StudyInstanceUID", "")) != self.analysis.study_instance_uid:
             raise ReferenceUnusable("The reference instance is of another study than the analysis. Hand in one of its own.")
@@ -106,6 +122,11 @@ class ResultRequest:
             raise RequestContradicts(
                 f"{len(self.frames)} frame numbers do not fit {len(self.sources)} source slices: one number a slice, or none."
             )
+        for measurement in self._measurements():
+            if measurement.concept in CERTAINTIES and not (measurement.unit == PERCENT and 0 <= measurement.value <= 100):
+                raise RequestContradicts(
+                    f"{measurement.concept} is {measurement.value:g} {measurement.unit.value}: it is told in %, from 0 to 100."
+                )
         if self.voxels is None:
             return
         if self.voxels.ndim != 3 or self.voxels.shape[0] != len(self.sources):
@@ -119,3 +140,9 @@ class ResultRequest:
             raise RequestContradicts(
                 f"The heat map has shape {self.heat_map.values.shape}, the voxels have {self.voxels.shape}."
             )
+
+    def _measurements(self) -> Iterator[Measurement]:
+        if self.answer.measured is not None:
+            yield self.answer.measured
+        for finding in self.answer.findings:
+            yield from finding.measurements

@@ -15,9 +15,10 @@ from highdicom.color import CIELabColor
 from highdicom.seg import SegmentAlgorithmTypeValues, SegmentDescription
 from pydicom import Dataset
 
+from vigil.domain.codes import ARTIFICIAL_INTELLIGENCE
 from vigil.domain.identity import object_uid
 from vigil.results import wording
-from vigil.results.attribution import ARTIFICIAL_INTELLIGENCE, Tracking, algorithm_parameters
+from vigil.results.attribution import Tracking, algorithm_parameters
 from vigil.results.derivation import inherit_loss
 from vigil.results.document import (
     Place,

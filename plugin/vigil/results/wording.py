@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vigil.domain.answer import AnswerKind, Criterion, Measurement
-from vigil.domain.manifest import PermittedOutput
 from vigil.results.lettering import legible
 from vigil.results.request import ResultRequest
 
@@ -40,7 +39,7 @@ class Score:
 def sentence(request: ResultRequest) -> str:
     """The sentence that stands alone. A model that may not let out a number gets one without it."""
     answer = request.answer
-    if answer.kind.analysed and not request.permits(PermittedOutput.MEASUREMENT):
+    if answer.kind.analysed and not request.lets_out(answer.measured):
         finding = request.manifest.finding.concept.meaning
         return {
             AnswerKind.POSITIVE: f"{finding}: suspected by the model.",
@@ -54,7 +53,7 @@ def sentence(request: ResultRequest) -> str:
 def score(request: ResultRequest) -> Score | None:
     """Value and threshold, where both exist and the clearance lets the value out."""
     measured, criterion = request.answer.measured, request.answer.criterion
-    if measured is None or criterion is None or not request.permits(PermittedOutput.MEASUREMENT):
+    if measured is None or criterion is None or not request.lets_out(measured):
         return None
     value_text, threshold_text = apart(measured, criterion)
     return Score(
@@ -65,7 +64,7 @@ def score(request: ResultRequest) -> Score | None:
 def plain_value(request: ResultRequest) -> tuple[str, str] | None:
     """What was measured and how much of it, where it is held against no threshold and the clearance lets it out."""
     measured, criterion = request.answer.measured, request.answer.criterion
-    if measured is None or criterion is not None or not request.permits(PermittedOutput.MEASUREMENT):
+    if measured is None or criterion is not None or not request.lets_out(measured):
         return None
     return measured.concept.meaning, measured.text()
 

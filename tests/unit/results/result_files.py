@@ -27,6 +27,10 @@ class Written:
         return next(path for path in self.results if path.name.startswith(Role.REPORT))
 
     @property
+    def text_report(self) -> Path:
+        return next(path for path in self.results if path.name.startswith(Role.TEXT_REPORT))
+
+    @property
     def segmentation(self) -> Path:
         return next(path for path in self.results if path.name.startswith(Role.SEGMENTATION))
 

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import Comprehensive3DSRStorage, SegmentationStorage
-from result_cases import headers, request, study
+from result_cases import CASES, TRIAGE_ONLY, headers, request, study
 
 from vigil.domain import codes
-from vigil.domain.answer import AnswerKind
+from vigil.domain.answer import AnswerKind, Measurement
 from vigil.domain.concepts import Code
 from vigil.domain.manifest import PermittedOutput
+from vigil.results.errors import RequestContradicts
 from vigil.results.make import make_results
 from vigil.results.objects import Role
 from vigil.results.request import PredecessorReport, ResultRequest
@@ -266,3 +267,78 @@ def test_weights_and_bundle_are_named_in_the_contributing_equipment(each_kind: K
     assert item.PurposeOfReferenceCodeSequence[0].CodeValue == "109102"
     assert list(item.SoftwareVersions) == ["0.1.0", "ONNX Runtime 1.26.0 CPU"]
     assert asked.analysis.weights_sha256 in item.ContributionDescription
+
+
+def test_a_region_on_a_multi_frame_image_names_its_frame() -> None:
+    asked = CASES["multi-frame"]().asked
+    ds = report(asked)
+    key = asked.answer.findings[0].key_slices[0]
+    (region,) = [item for item in items(ds) if item.ValueType == "SCOORD"]
+    (reference,) = region.ContentSequence[0].ReferencedSOPSequence
+    assert (reference.ReferencedSOPInstanceUID, reference.ReferencedFrameNumber) == (asked.reference.SOPInstanceUID, key + 1)
+    (library,) = named(ds, "111028")
+    listed = [item.ReferencedSOPSequence[0].ReferencedFrameNumber for item in items(library) if item.ValueType == "IMAGE"]
+    assert listed[0] == key + 1
+    assert len(set(listed)) == len(listed) > 1
+    (series,) = [item for item in ds.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
+                 if item.SeriesInstanceUID == asked.reference.SeriesInstanceUID]
+    assert len(series.ReferencedSOPSequence) == 1
+
+
+def test_each_of_two_findings_has_its_outline_its_value_and_its_tracking() -> None:
+    asked = CASES["two findings"]().asked
+    groups = named(report(asked), "125007")
+    tracked = [next(item.UID for item in group.ContentSequence if name(item) == "112040") for group in groups]
+    assert [template(group) for group in groups] == ["1410", "1411", "1410", "1411"]
+    assert tracked[0] == tracked[1] != tracked[2] == tracked[3]
+    values = [float(item.MeasuredValueSequence[0].NumericValue) for group in groups for item in group.ContentSequence
+              if item.ValueType == "NUM"]
+    assert values == pytest.approx([finding.measurements[0].value for finding in asked.answer.findings])
+
+
+def test_a_radiograph_has_its_outline_on_the_image_and_no_place_in_space() -> None:
+    asked = CASES["radiograph inverted"]().asked
+    ds = report(asked)
+    (group,) = named(ds, "125007")
+    (library,) = named(ds, "111028")
+    assert template(group) == "1410"
+    assert not named(ds, "112227")  # no frame of reference
+    assert [item.ConceptCodeSequence[0].CodeValue for item in items(library) if name(item) == "121139"] == ["DX"]
+    assert not [item for item in items(ds) if item.ValueType == "SCOORD3D"]
+
+
+def certain(asked: ResultRequest, value: float, unit: Code = codes.PERCENT) -> ResultRequest:
+    (finding,) = asked.answer.findings
+    measured = Measurement(codes.CERTAINTY_OF_FINDING, value, unit)
+    return replace(asked, answer=replace(asked.answer, findings=(replace(finding, measurements=(measured,)),)))
+
+
+def test_how_certain_the_model_is_is_a_percentage(each_kind: Kinds) -> None:
+    ds = report(certain(each_kind[AnswerKind.POSITIVE], 87.0))
+    (number,) = named(ds, "111012")
+    (value,) = number.MeasuredValueSequence
+    assert (value.NumericValue, value.MeasurementUnitsCodeSequence[0].CodeValue) == (87.0, "%")
+
+
+def test_a_certainty_that_is_no_percentage_is_refused(each_kind: Kinds) -> None:
+    asked = each_kind[AnswerKind.POSITIVE]
+    for wrong in (certain(asked, 187.0), certain(asked, -1.0), certain(asked, 0.87, codes.COUNT)):
+        with pytest.raises(RequestContradicts, match="from 0 to 100"):
+            make_results(wrong)
+
+
+def test_a_clearance_for_a_score_lets_the_certainty_out_and_no_measurement(each_kind: Kinds) -> None:
+    asked = certain(each_kind[AnswerKind.POSITIVE], 87.0)
+    (finding,) = asked.answer.findings
+    volume = Measurement(codes.HYPERDENSE_VOLUME, 20.0, codes.MILLILITRE)
+    answer = replace(asked.answer, findings=(replace(finding, measurements=(*finding.measurements, volume)),))
+    for outputs, told in ((TRIAGE_ONLY, []), (TRIAGE_ONLY | {PermittedOutput.SCORE}, ["111012"])):
+        regulatory = asked.manifest.regulatory.model_copy(update={"permitted_outputs": outputs})
+        ds = report(replace(asked, answer=answer, manifest=asked.manifest.model_copy(update={"regulatory": regulatory})))
+        assert [name(item) for item in items(ds) if item.ValueType == "NUM"] == told
+
+
+def test_a_device_is_the_author(each_kind: Kinds) -> None:
+    for asked in each_kind.values():
+        (author,) = report(asked).AuthorObserverSequence
+        assert (author.ObserverType, author.DeviceUID) == ("DEV", asked.device.device_uid)
