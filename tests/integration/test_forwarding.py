@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 
 from hospital import modality
 from hospital.census import analyses, take_census, wait_settled, wait_until
@@ -15,7 +15,7 @@ from hospital.confirming import ConfirmingPacs
 from hospital.hospital import LIVE, MODEL, Hospital
 from hospital.network import free_port
 from hospital.orthanc import Orthanc
-from hospital.pacs import ChoosyPacs, SilentNode
+from hospital.pacs import ChoosyPacs, Pacs, SilentNode
 from hospital.patients import head_study
 from vigil.domain.clock import SystemClock
 from vigil.records.ledger import Ledger
@@ -56,17 +56,20 @@ def sealed(hospital: Hospital, uids: set[str]) -> set[str]:
 
 
 def test_each_destination_gets_what_its_profile_says_in_what_it_takes_and_orthanc_confirms(tmp_path: Path) -> None:
-    """A standard PACS that confirms (Orthanc), a DICOMweb archive (Orthanc), an older PACS that takes RLE captures alone."""
+    """A standard PACS that confirms (Orthanc), a DICOMweb archive (Orthanc), an older PACS that takes RLE captures alone, and a
+    reporting system, for which a flat report is made."""
     listens = free_port()
     archive = Orthanc(tmp_path / "archive", name="ARCHIVE", script=None, configuration={"DicomModalities": {
         "vigil": {"AET": "VIGIL", "Host": "127.0.0.1", "Port": listens, "AllowStorageCommitment": True}}})
     older = ChoosyPacs(tmp_path / "older", takes={"SecondaryCaptureImageStorage": ("RLELossless",)})
     hospital = Hospital(tmp_path / "hospital", vigil=QUICK | {
         "CommitmentListener": {"Aet": "VIGIL", "Port": listens, "Address": "127.0.0.1"}})
-    with archive, older, hospital_with(hospital, {
+    reporting = Pacs(tmp_path / "reporting", aet="REPORTING")
+    with archive, older, reporting, hospital_with(hospital, {
         "Pacs": {
             "archive": {"Host": "127.0.0.1", "Port": archive.dicom_port, "Aet": "ARCHIVE", "StorageCommitment": {}},
-            "older": {"Host": "127.0.0.1", "Port": older.port, "Aet": "CHOOSY", "Profile": "sc-only"}},
+            "older": {"Host": "127.0.0.1", "Port": older.port, "Aet": "CHOOSY", "Profile": "sc-only"},
+            "reporting": {"Host": "127.0.0.1", "Port": reporting.port, "Aet": "REPORTING", "Profile": "reporting-text"}},
         "DicomWeb": {"web": {"Url": f"http://127.0.0.1:{archive.http_port}/dicom-web", "Profile": "ohif"}},
     }):
         images = head_study("by-profile")
@@ -75,9 +78,12 @@ def test_each_destination_gets_what_its_profile_says_in_what_it_takes_and_orthan
         every = made(hospital, uid)
         states = {item["destination"]: (item["kind"], item["state"]) for item in analyses(hospital.orthanc, uid)[0]["deliveries"]}
         assert states == {"archive": ("dicom", "delivered"), "older": ("dicom", "delivered"), "web": ("stow-rs", "delivered"),
-                          "ris": ("hl7", "delivered")}
-        assert delivery(hospital, uid, "archive")["committed"] == len(every)
-        assert set(held(archive)) == every
+                          "reporting": ("dicom", "delivered"), "ris": ("hl7", "delivered")}
+        text = made(hospital, uid, "text-report")
+        assert len(text) == 1
+        assert {str(dcmread(path).SOPInstanceUID) for path in reporting.objects()} == text
+        assert delivery(hospital, uid, "archive")["committed"] == len(every - text)
+        assert set(held(archive)) == every - text
         assert len(older.objects()) == len(made(hospital, uid, "summary", "key-slice"))
         assert sealed(hospital, every) == set(), "everything was delivered, so nothing is kept sealed"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -30,6 +30,7 @@ from vigil.records.errors import StateUnusable
 from vigil.records.ledger import Ledger
 from vigil.results.make import make_results
 from vigil.results.objects import ResultObject, Role
+from vigil.results.options import ResultOptions
 from vigil.results.request import DeviceIdentity, PredecessorReport, ResultRequest
 from vigil.telemetry.logs import Log
 from vigil.telemetry.metrics import Metrics
@@ -64,8 +65,9 @@ class Analyst:
 
     def __init__(
         self, *, gateway: Gateway, ledger: Ledger, audit: Audit, models: Mapping[str, InstalledModel], runtime: Runtime,
-        headers: HeaderCache, images: ArrivedImages, device: DeviceIdentity, backoff: Backoff, clock: Clock,
-        stop: threading.Event, log: Log, metrics: Metrics,
+        headers: HeaderCache, images: ArrivedImages, device: DeviceIdentity,
+        options: Callable[[str], ResultOptions], backoff: Backoff, clock: Clock, stop: threading.Event, log: Log,
+        metrics: Metrics,
     ) -> None:
         self._gateway = gateway
         self._ledger = ledger
@@ -75,6 +77,7 @@ class Analyst:
         self._headers = headers
         self._images = images
         self._device = device
+        self._options = options
         self._backoff = backoff
         self._clock = clock
         self._stop = stop
@@ -207,7 +210,7 @@ class Analyst:
             analysis=analysis, answer=looked.answer, manifest=manifest, reference=reference, sources=looked.sources,
             voxels=looked.voxels, masks=looked.masks,
             device=replace(self._device, runtime=self._runtime.describe(analysis.model_id)),
-            predecessor=self._predecessor(analysis))
+            predecessor=self._predecessor(analysis), options=self._options(analysis.model_id))
 
     def _forget_images(self, analysis: Analysis) -> None:
         """Unless another model waits for them: they take half the memory of a volume."""

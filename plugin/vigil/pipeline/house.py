@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import vigil
@@ -27,6 +28,7 @@ from vigil.pipeline.deliver import FORWARD, Courier, pacs_queue
 from vigil.pipeline.engine import Engine
 from vigil.pipeline.evaluate import INFER, INFERENCE, Evaluator
 from vigil.pipeline.events import EventQueue
+from vigil.pipeline.flavours import options_for
 from vigil.pipeline.forward import ToPacs
 from vigil.pipeline.pace import SHARE_OF_THE_PROCESSORS, Pace
 from vigil.pipeline.people import People
@@ -123,8 +125,9 @@ class House:
             database=self._state.workflows,
             workers={
                 INFER: Analyst(gateway=self._gateway, ledger=ledger, audit=audit, models=by_id, runtime=self._runtime,
-                               headers=headers, images=images, device=device, backoff=backoff, clock=self._clock,
-                               stop=self._stop, log=self._log, metrics=self._metrics),
+                               headers=headers, images=images, device=device,
+                               options=partial(options_for, settings), backoff=backoff, clock=self._clock, stop=self._stop,
+                               log=self._log, metrics=self._metrics),
                 STORE: Storer(gateway=self._gateway, ledger=ledger, audit=audit, settings=settings, permission=permission,
                               alerts=self.people.alerts, escalations=self.people.escalations, backoff=backoff,
                               clock=self._clock, log=self._log, metrics=self._metrics),

@@ -19,6 +19,7 @@ from vigil.delivery.status import accepted
 from vigil.delivery.stow import store
 from vigil.domain.answer import AnswerKind
 from vigil.domain.clock import Clock
+from vigil.pipeline.flavours import options_of
 from vigil.pipeline.trial_results import look_for, trial_set
 from vigil.pipeline.trial_study import TrialStudy, make_trial_study
 from vigil.results.objects import ResultObject
@@ -78,7 +79,7 @@ def make_trial(settings: Settings, destination: PacsOrWeb, models: Path, clock: 
     study = make_trial_study(now, new_uuid)
     objects = [_source(study, index) for index in range(len(study.files))]
     for kind in AnswerKind:
-        made = trial_set(study, kind, models, now, settings.installation_name)
+        made = trial_set(study, kind, models, now, settings.installation_name, options_of([destination.profile]))
         frames = {item.sop_instance_uid: int(_header(item.dicom).get("NumberOfFrames") or 1) for item in made
                   if item.role.endswith("segmentation")}
         kept_back = select(destination.profile, made, frames).left_out

@@ -17,6 +17,7 @@ from vigil.pipeline.trial_study import BALL_ML, TrialStudy
 from vigil.results import RENDERER_VERSION
 from vigil.results.make import make_results
 from vigil.results.objects import ResultObject
+from vigil.results.options import ResultOptions
 from vigil.results.request import DeviceIdentity, ResultRequest
 from vigil.results.wording import KIND_WORDS
 
@@ -47,7 +48,7 @@ def look_for(role: str, kind: AnswerKind | None) -> str:
 
 
 def trial_set(study: TrialStudy, kind: AnswerKind, models: Path, now: datetime, installation_name: str,
-              ) -> tuple[ResultObject, ...]:
+              options: ResultOptions) -> tuple[ResultObject, ...]:
     """``models``: the folder of the bundle's models. ``now``: the time that the results bear."""
     manifest = _manifest(models, kind)
     answer = _answer(kind, manifest, study)
@@ -57,7 +58,7 @@ def trial_set(study: TrialStudy, kind: AnswerKind, models: Path, now: datetime, 
             installation_name=installation_name, device_uid=object_uid("trial", installation_name),
             bundle_version=vigil.__version__, runtime="no model ran: a trial"),
         sources=study.headers if kind.analysed else (), voxels=study.voxels if kind.analysed else None,
-        masks={"ball": study.ball} if kind.analysed else {}))
+        masks={"ball": study.ball} if kind.analysed else {}, options=options))
 
 
 def _manifest(models: Path, kind: AnswerKind) -> Manifest:

@@ -1,8 +1,8 @@
 """Viewer profiles: which of the objects of an analysis go to a destination, in which encodings, within which limits.
 
 Every analysis has one set of objects, which lies in Orthanc. A profile makes no object: it selects from that set and says how
-the selected may be encoded; sending adds what the receiver accepts. Roles are named by their values, so that a profile may name a
-flavour which this version does not make.
+the selected may be encoded; sending adds what the receiver accepts. Where a live destination's profile asks for a flavour that
+is not part of every set, the set is made with it (see ``vigil.pipeline.flavours``).
 """
 
 from __future__ import annotations
