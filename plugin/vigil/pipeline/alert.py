@@ -73,7 +73,7 @@ class ToRis:
         self._ledger.record_acknowledgement(
             delivery.delivery_id, acknowledgement.code, acknowledgement.text, self._clock.now())
         if acknowledgement.code in ACCEPTED:
-            return {**evidence, "acknowledgement": acknowledgement.code}
+            return {**evidence, "acknowledgement": acknowledgement.code, "receiver": acknowledgement.receiver}
         said = f"'{delivery.destination}' answered {acknowledgement.code}; its own log says why"
         if acknowledgement.code in REJECTED:
             raise Refused(said)

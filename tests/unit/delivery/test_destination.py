@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from vigil.delivery.destination import Connection, pacs_destination, ris_destination
 from vigil.delivery.hl7.profile import StudyUidAs, Version
 from vigil.domain.answer import AnswerKind
-from vigil.settings.section import (
+from vigil.settings import (
     AssigningAuthority,
     Hl7Profile,
     PacsDestination,

@@ -10,7 +10,17 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from vigil.settings import Hl7Profile, PacsDestination, RisDestination, Settings, load
+from vigil.settings import (
+    AlertOverride,
+    AssigningAuthority,
+    Hl7Profile,
+    PacsDestination,
+    RisDestination,
+    SecondAddress,
+    Settings,
+    TlsSettings,
+    load,
+)
 from vigil.settings.configuration_files import read_configuration, without_comments
 from vigil.settings.escalation import (
     BudgetSettings,
@@ -22,7 +32,7 @@ from vigil.settings.escalation import (
     StepSettings,
     WebhookSettings,
 )
-from vigil.settings.section import AlertOverride, AssigningAuthority, VigilSection
+from vigil.settings.section import VigilSection
 
 REFERENCE = Path(__file__).parents[3] / "orthanc.json"
 
@@ -92,6 +102,7 @@ def test_the_examples_load(reference: dict[str, Any]) -> None:
 @pytest.mark.parametrize("model", [
     VigilSection, PacsDestination, RisDestination, Hl7Profile, AlertOverride, AssigningAuthority, EscalationSettings,
     MailSettings, WebhookSettings, StepSettings, LadderSettings, QuietHoursSettings, BudgetSettings, ContentSettings,
+    TlsSettings, SecondAddress,
 ])
 def test_every_key_is_shown(model: type[BaseModel]) -> None:
     text = REFERENCE.read_text()
