@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from vigil.delivery.hl7.alert import Alert, AlertKind, gravest_first
-from vigil.delivery.hl7.escape import escape, fit, wrapped
+from vigil.delivery.hl7.escape import escape, wrapped
 from vigil.delivery.hl7.profile import AcrIn, Hl7Profile, LinkAs, StudyUidAs, Version
 from vigil.delivery.hl7.segment import TEXT_LIMIT, coded, components, segment, timestamp
 from vigil.delivery.hl7.subject import Subject
@@ -189,13 +189,17 @@ class _Writer:
             self._add(kind, concept, "", group=group, status="D")
 
     def _equipment(self) -> str:
+        """OBX-18, since 2.5. What is too long loses the end of its name, not its version."""
+        if self._profile.version is not Version.V251:
+            return ""
         manifest = self._alert.manifest
-        whole = components(f"{manifest.id}-{manifest.version}", "VIGIL")
-        if len(whole) <= _EQUIPMENT_LIMIT:
-            return whole
-        shown = fit(f"{manifest.id}-{manifest.version}", _EQUIPMENT_LIMIT)
+        whole = f"{manifest.id}-{manifest.version}"
+        with_us = components(whole, "VIGIL")
+        if len(with_us) <= _EQUIPMENT_LIMIT:
+            return with_us
+        shown = f"{manifest.id[: _EQUIPMENT_LIMIT - len(manifest.version) - 1]}-{manifest.version}"
         warning = "OBX-18: the equipment's name was shortened to 22 characters; OBX-17 has it whole"
-        if shown != f"{manifest.id}-{manifest.version}" and warning not in self._warnings:
+        if shown != whole and warning not in self._warnings:
             self._warnings.append(warning)
         return components(shown)
 
@@ -210,7 +214,7 @@ class _Writer:
             group = "1"  # required there
         fields = {
             1: str(self._count), 2: kind, 3: self._coded(concept), 4: group, 5: value, 6: unit, 7: limit, 8: flag,
-            11: status or self._status, 14: observed, 15: producer, 17: method, 18: equipment if modern else "",
+            11: status or self._status, 14: observed, 15: producer, 17: method, 18: equipment,
             19: analysed if modern else "",
         }
         self.lines.append(segment("OBX", fields))
