@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import hl7
 import pytest
@@ -19,6 +22,7 @@ from vigil.domain import codes
 from vigil.domain.answer import AnswerKind, Finding, Measurement
 from vigil.domain.concepts import Code
 from vigil.settings import load
+from vigil.settings.configuration_files import without_comments
 from vigil.settings.hl7_profiles import NAMES
 
 EVERY_KIND = (
@@ -241,3 +245,14 @@ def test_what_the_standard_objects_to_is_a_warning_and_the_message_is_sent() -> 
 def test_a_choice_that_cannot_work_is_refused(choice: dict[str, object]) -> None:
     with pytest.raises(DestinationInvalid):
         Hl7Profile(**choice)  # type: ignore[arg-type]
+
+
+def test_the_conformance_statement_shows_the_message_that_is_sent_and_an_example_that_loads() -> None:
+    text = (Path(__file__).parents[4] / "docs" / "hl7-conformance.md").read_text(encoding="utf-8")
+    shown, example = re.findall(r"```(?:json)?\n(.*?)```", text, re.DOTALL)
+    assert shown == write(alert(), PROFILE).content.decode().replace("\r", "\n")
+    receivers = json.loads("{" + without_comments(example) + "}")
+    settings = load({"Vigil": {"SchemaVersion": 1, "StateDirectory": "/var/lib/vigil", **receivers}})
+    profile = ris_destination("engine", settings).profile
+    assert (profile.version, profile.priority, profile.acr_category) == (Version.V24, PriorityIn.OBR_5, AcrIn.OBX_15)
+    assert faults(write(alert(), profile).content, profile) == ()
