@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from mllp_cases import Authority, destination, message
+from mllp_cases import destination, message
 
+from hospital.authority import Authority
 from hospital.network import free_port
 from hospital.pacs import SilentNode
 from hospital.ris import Certificates, Ris
@@ -28,7 +29,7 @@ def authority(tmp_path: Path) -> Authority:
 @pytest.fixture
 def mutual(tmp_path: Path, authority: Authority) -> Iterator[Ris]:
     """A receiver that asks for a client certificate of the authority."""
-    certificates = Certificates(*authority.issue("ris"), client_authority=authority.file())
+    certificates = Certificates(*authority.issue("ris"), client_authority=authority.file)
     with Ris(tmp_path / "ris", certificates=certificates) as running:
         yield running
 
@@ -64,7 +65,7 @@ def refused(ris: Ris, files: TlsFiles, stop: threading.Event) -> DeliveryError:
 
 
 def test_a_receiver_with_mutual_tls_is_served(mutual: Ris, authority: Authority, stop: threading.Event) -> None:
-    files = TlsFiles(authority.file(), *authority.issue("vigil"))
+    files = TlsFiles(authority.file, *authority.issue("vigil"))
     with MllpClient(destination(mutual.port, tls=files)) as client:
         for control_id in ("V1", "V2"):
             assert client.send(message(control_id), control_id, stop).accepted
@@ -72,20 +73,20 @@ def test_a_receiver_with_mutual_tls_is_served(mutual: Ris, authority: Authority,
 
 
 def test_a_missing_client_certificate_is_named(mutual: Ris, authority: Authority, stop: threading.Event) -> None:
-    error = refused(mutual, TlsFiles(authority.file()), stop)
+    error = refused(mutual, TlsFiles(authority.file), stop)
     assert isinstance(error, DestinationRefused | DestinationSilent)
     assert "client certificate" in error.message
 
 
 def test_an_expired_client_certificate_is_named(mutual: Ris, authority: Authority, stop: threading.Event) -> None:
-    error = refused(mutual, TlsFiles(authority.file(), *authority.issue("vigil", days_ago=1)), stop)
+    error = refused(mutual, TlsFiles(authority.file, *authority.issue("vigil", days_ago=1)), stop)
     assert "Our certificate (CertificateFile) expired on" in error.message
 
 
 def test_a_client_certificate_of_a_stranger_is_named(
     mutual: Ris, authority: Authority, tmp_path: Path, stop: threading.Event
 ) -> None:
-    error = refused(mutual, TlsFiles(authority.file(), *Authority(tmp_path, "stranger").issue("vigil")), stop)
+    error = refused(mutual, TlsFiles(authority.file, *Authority(tmp_path, "stranger").issue("vigil")), stop)
     assert "does not trust the authority of our certificate" in error.message
 
 
@@ -95,7 +96,7 @@ def openssl(request: pytest.FixtureRequest, tmp_path: Path, authority: Authority
     port, (certificate, key) = free_port(), authority.issue("ris")
     server = subprocess.Popen(
         ["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", certificate, "-key", key, "-CAfile",
-         authority.file(), "-Verify", "1", "-verify_return_error", request.param],
+         authority.file, "-Verify", "1", "-verify_return_error", request.param],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert server.stdin is not None and server.stdout is not None
     assert any(line.startswith("ACCEPT") for line in server.stdout)
@@ -114,14 +115,14 @@ def test_the_alert_of_a_receiver_that_refuses_our_certificate_is_told(
         (authority.issue("vigil", days_ago=1), "it refused our certificate, which has expired: renew CertificateFile"),
         (Authority(tmp_path, "stranger").issue("unknown"), "it does not trust the authority of our certificate"),
     ):
-        files = TlsFiles(authority.file(), *(certificate or (None, None)))
+        files = TlsFiles(authority.file, *(certificate or (None, None)))
         with MllpClient(destination(openssl, tls=files)) as client, pytest.raises(DestinationRefused, match=words):
             client.send(message("V1"), "V1", stop)
 
 
 def test_an_expired_receiver_is_named(tmp_path: Path, authority: Authority, stop: threading.Event) -> None:
     with Ris(tmp_path / "ris", certificates=Certificates(*authority.issue("ris", days_ago=1))) as ris:
-        error = refused(ris, TlsFiles(authority.file()), stop)
+        error = refused(ris, TlsFiles(authority.file), stop)
     assert error.category is Category.DESTINATION_REFUSED
     assert "its certificate has expired: it must be renewed at the receiver" in error.message
 
@@ -130,23 +131,23 @@ def test_a_receiver_of_another_name_is_named_and_can_be_told(
     tmp_path: Path, authority: Authority, stop: threading.Event
 ) -> None:
     with Ris(tmp_path / "ris", certificates=Certificates(*authority.issue("ris", address="192.0.2.7"))) as ris:
-        error = refused(ris, TlsFiles(authority.file()), stop)
+        error = refused(ris, TlsFiles(authority.file), stop)
         assert "its certificate is for another name than 127.0.0.1" in error.message
-        told = TlsFiles(authority.file(), server_name="192.0.2.7")
+        told = TlsFiles(authority.file, server_name="192.0.2.7")
         with MllpClient(destination(ris.port, tls=told)) as client:
             assert client.send(message("V1"), "V1", stop).accepted
 
 
 def test_an_untrusted_receiver_gets_nothing(tmp_path: Path, authority: Authority, stop: threading.Event) -> None:
     with Ris(tmp_path / "ris", certificates=Certificates(*authority.issue("ris"))) as ris:
-        for files in (TlsFiles(), TlsFiles(Authority(tmp_path, "stranger").file())):
+        for files in (TlsFiles(), TlsFiles(Authority(tmp_path, "stranger").file)):
             assert "from an authority that is not trusted here: name" in refused(ris, files, stop).message
 
 
 def test_a_certificate_that_is_renewed_needs_no_restart(
     mutual: Ris, authority: Authority, stop: threading.Event
 ) -> None:
-    files = TlsFiles(authority.file(), *authority.issue("vigil", days_ago=1))
+    files = TlsFiles(authority.file, *authority.issue("vigil", days_ago=1))
     with MllpClient(destination(mutual.port, tls=files)) as client:
         with pytest.raises(DeliveryError, match="expired"):
             client.send(message("V1"), "V1", stop)
@@ -175,10 +176,10 @@ def test_files_that_cannot_be_used_are_named(tmp_path: Path, authority: Authorit
     for files, words in (
         (TlsFiles(tmp_path / "none.pem"), "AuthorityFile .*none.pem.*no such file"),
         (TlsFiles(text), "AuthorityFile .*text.pem.*holds no certificates in PEM"),
-        (TlsFiles(authority.file(), good, tmp_path / "none.key"), "no such file"),
-        (TlsFiles(authority.file(), text, key), "CertificateFile and KeyFile .*holds no"),
-        (TlsFiles(authority.file(), good, other_key), "is not the key of the certificate"),
-        (TlsFiles(authority.file(), *encrypted), "is encrypted: store it without a passphrase"),
+        (TlsFiles(authority.file, good, tmp_path / "none.key"), "no such file"),
+        (TlsFiles(authority.file, text, key), "CertificateFile and KeyFile .*holds no"),
+        (TlsFiles(authority.file, good, other_key), "is not the key of the certificate"),
+        (TlsFiles(authority.file, *encrypted), "is encrypted: store it without a passphrase"),
     ):
         with (
             MllpClient(destination(9, tls=files)) as client,
