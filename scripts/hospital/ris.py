@@ -30,6 +30,11 @@ ANSWERS = {
     "AA": "accept",
     "AE": "answer with an application error",
     "AR": "reject",
+    "CA": "commit, in enhanced mode, and say no more",
+    "CE": "answer with a commit error",
+    "CR": "reject the commit",
+    "CA-AA": "commit, then accept, and ask that this be acknowledged",
+    "CA-AE": "commit, then answer with an application error",
     "silent": "take the message and never answer",
     "wrong-id": "accept a message that nobody sent",
     "other-first": "accept a message that nobody sent, then this one",
@@ -53,8 +58,11 @@ async def serve(port: int, folder: Path, answer: str, tls: ssl.SSLContext | None
         try:
             while True:
                 block = await reader.readblock()
-                received += 1
                 message = hl7.parse(block.decode("utf-8", errors="replace"))
+                if str(message.segment("MSH")(9)).startswith("ACK"):
+                    (folder / f"{received:04d}.ack").write_bytes(block)
+                    continue
+                received += 1
                 name = re.sub(r"[^A-Za-z0-9._-]", "_", str(message.segment("MSH")(10))) or "none"
                 (folder / f"{received:04d}-{name}.hl7").write_bytes(block)
                 how = (folder / "answer").read_text(encoding="ascii").strip()
@@ -81,10 +89,17 @@ async def reply(writer: HL7StreamWriter, message: hl7.Message, how: str) -> None
         writer.writeblock(b"HTTP/1.1 400 Bad Request")
         await writer.drain()
         return
-    code = how if how in ("AE", "AR") else "AA"
+    code = how if how in ("AE", "AR", "CA", "CE", "CR") else "AA"
+    if how.startswith("CA-"):
+        writer.writeblock(str(message.create_ack("CA")).encode())
+        await writer.drain()
+        await asyncio.sleep(0.3)
+        code = how.removeprefix("CA-")
     acknowledgement = message.create_ack(code)
-    if code != "AA":
+    if code not in ("AA", "CA"):
         acknowledgement.segment("MSA").assign_field("told to refuse", 3)
+    if how == "CA-AA":
+        acknowledgement.segment("MSH").assign_field("AL", 15)
     if how == "late":
         await asyncio.sleep(2)
     if how in ("wrong-id", "other-first"):
@@ -174,6 +189,14 @@ class Ris:
     def received(self) -> list[Path]:
         """The messages, in the order in which they came."""
         return sorted(self.folder.glob("*.hl7"))
+
+    def wait_for_accept(self, timeout_s: float = 10.0) -> hl7.Message:
+        """The first acknowledgement that came for one of its own."""
+        deadline = time.monotonic() + timeout_s
+        while not (found := sorted(self.folder.glob("*.ack"))) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        message: hl7.Message = hl7.parse(found[0].read_bytes().decode())
+        return message
 
     def wait_for(self, count: int, timeout_s: float = 10.0) -> list[Path]:
         deadline = time.monotonic() + timeout_s

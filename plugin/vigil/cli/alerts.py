@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from vigil.cli import alert_words
+from vigil.cli.alerts_test import test
 from vigil.cli.beside import DEFAULT_CONFIG, BesideOrthanc, ByOption, ConfigOption, JsonOption, read_settings, tell
 from vigil.domain.clock import SystemClock
 from vigil.pipeline.desk import AlertDesk
@@ -20,6 +21,7 @@ from vigil.records.audit import Audit
 from vigil.settings import Settings
 
 alerts = typer.Typer(no_args_is_help=True, help="Alerts, and the people they are for.")
+alerts.command()(test)
 
 IdArgument = Annotated[str, typer.Argument(help="The id of an alert, or its first 6 characters or more.")]
 FORMULA = ("=", "+", "-", "@", "\t", "\r")

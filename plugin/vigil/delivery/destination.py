@@ -10,11 +10,12 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from vigil.delivery.errors import DestinationInvalid
-from vigil.delivery.hl7.profile import Hl7Profile, StudyUidAs, Version
+from vigil.delivery.hl7.profile import AcrIn, Hl7Profile, LinkAs, PriorityIn, StudyUidAs, Version
+from vigil.domain.concepts import Code
 from vigil.results.viewer_profile import PROFILES, Encoding, ViewerProfile
+from vigil.settings import AssigningAuthority, Settings
 from vigil.settings.destinations import PacsDestination as PacsSettings
 from vigil.settings.destinations import ResultSelection, WebAuthentication
-from vigil.settings.section import AssigningAuthority, Settings
 
 LONGEST_CONNECT_S = 5.0
 """Opening a connection cannot be interrupted by a stop, and takes milliseconds where it works at all."""
@@ -131,8 +132,29 @@ class Connection(StrEnum):
 
 
 @dataclass(frozen=True)
+class Address:
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class TlsFiles:
+    """What TLS to a receiver needs, in PEM. ``authority``: who may vouch for the receiver; None: the machine's own
+    authorities. ``server_name``: what stands in its certificate where that is not the host."""
+
+    authority: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    server_name: str | None = None
+
+
+@dataclass(frozen=True)
 class RisDestination:
-    """An HL7 v2 receiver over MLLP. ``timeout_s`` is the wait for the acknowledgement of one message."""
+    """An HL7 v2 receiver over MLLP. ``timeout_s`` is the wait for the acknowledgement of one message. ``second``: where the
+    same receiver listens when the first address does not answer."""
 
     name: str
     host: str
@@ -141,10 +163,18 @@ class RisDestination:
     timeout_s: float = 30.0
     connect_timeout_s: float = 5.0
     connection: Connection = Connection.PERSISTENT
+    second: Address | None = None
+    tls: TlsFiles | None = None
 
     @property
-    def label(self) -> str:
-        return f"RIS '{self.name}' ({self.host}:{self.port})"
+    def addresses(self) -> tuple[Address, ...]:
+        """The first, and the one that takes over."""
+        first = Address(self.host, self.port)
+        return (first,) if self.second is None else (first, self.second)
+
+    def label_at(self, address: Address) -> str:
+        """For messages to people."""
+        return f"RIS '{self.name}' ({address})"
 
 
 def pacs_destination(name: str, settings: Settings) -> PacsDestination:
@@ -192,12 +222,21 @@ def ris_destination(name: str, settings: Settings) -> RisDestination:
     return RisDestination(
         name=name, host=entry.host, port=entry.port, timeout_s=entry.timeout_seconds,
         connect_timeout_s=min(entry.timeout_seconds, LONGEST_CONNECT_S), connection=Connection(entry.connection),
+        second=None if entry.second is None else Address(entry.second.host, entry.second.port),
+        tls=None if entry.tls is None else TlsFiles(
+            entry.tls.authority_file, entry.tls.certificate_file, entry.tls.key_file, entry.tls.server_name),
         profile=Hl7Profile(
-            version=Version(profile.version), sending_application=profile.sending_application,
+            version=Version(profile.version), version_text=profile.version_text or "",
+            sending_application=profile.sending_application,
             sending_facility=profile.sending_facility, receiving_application=profile.receiving_application,
             receiving_facility=profile.receiving_facility, processing_id=profile.processing_id,
+            accept_acknowledgement=profile.accept_acknowledgement,
+            application_acknowledgement=profile.application_acknowledgement,
             character_set=profile.character_set, result_status=profile.result_status,
-            study_uid=StudyUidAs(profile.study_uid), zds=profile.zds, link=profile.link,
+            priority=PriorityIn(profile.priority), acr_category=AcrIn(profile.acr_category),
+            study_uid=StudyUidAs(profile.study_uid), study=_code(profile.study_uid_code), zds=profile.zds,
+            link=profile.link, link_as=LinkAs(profile.link_as), coded_answer=profile.coded_answer, values=profile.values,
+            notes=profile.notes, coding_systems=profile.coding_systems, test=profile.test,
             answer_kinds=frozenset(profile.answer_kinds),
             patient_assigning_authority=_authority(profile.patient_assigning_authority),
             zone=ZoneInfo(settings.time_zone),
@@ -214,6 +253,11 @@ def _commitment(entry: PacsSettings) -> CommitmentNode | None:
     return None if wanted is None else CommitmentNode(
         aet=wanted.aet or entry.aet, port=wanted.port or entry.port, wait_s=wanted.wait_seconds,
         ask_again_s=wanted.ask_again_seconds)
+
+
+def _code(text: str) -> Code:
+    value, meaning, scheme = [*text.split("^"), "", ""][:3]
+    return Code(value, scheme, meaning)
 
 
 def _authority(authority: AssigningAuthority | None) -> str:

@@ -56,7 +56,8 @@ class ToRis:
             return {"control_id": control_id, "acknowledgement": accepted.code}
         told = self._told_before(delivery, analysis)
         allowed = self._permission.to_alert(
-            analysis, answer, destination.profile.answer_kinds, self._owed_since(delivery), alerted_before=told)
+            analysis, answer, destination.profile.answer_kinds, self._owed_since(delivery),
+            alerted_before=told is not None)
         if not allowed.allowed:
             raise Suppressed(allowed.reason, category=allowed.category)
         if (newer := self._overtaken(delivery, analysis, answer)) is not None:
@@ -64,7 +65,7 @@ class ToRis:
         message = self._ledger.message(delivery.delivery_id)
         evidence: dict[str, object] = {"control_id": control_id}
         if message is None:
-            composed = self._compose(analysis, answer, destination, control_id, corrects=told)
+            composed = self._compose(analysis, answer, destination, control_id, replaces=told)
             message = self._ledger.freeze_message(
                 delivery.delivery_id, control_id, composed.content, self._clock.now())
             if composed.warnings:
@@ -73,7 +74,7 @@ class ToRis:
         self._ledger.record_acknowledgement(
             delivery.delivery_id, acknowledgement.code, acknowledgement.text, self._clock.now())
         if acknowledgement.code in ACCEPTED:
-            return {**evidence, "acknowledgement": acknowledgement.code}
+            return {**evidence, "acknowledgement": acknowledgement.code, "receiver": acknowledgement.receiver}
         said = f"'{delivery.destination}' answered {acknowledgement.code}; its own log says why"
         if acknowledgement.code in REJECTED:
             raise Refused(said)
@@ -110,20 +111,20 @@ class ToRis:
             return "a newer analysis of the study superseded it before it was sent"
         return None
 
-    def _told_before(self, delivery: DeliveryRecord, analysis: Analysis) -> bool:
-        """Whether an analysis that this one supersedes told this destination something, or may have."""
+    def _told_before(self, delivery: DeliveryRecord, analysis: Analysis) -> Answer | None:
+        """The answer that this destination was told last, or may have been, of the analyses that this one supersedes."""
         before = analysis.predecessor_id
         while before is not None:
-            for earlier in self._ledger.deliveries(before):
-                if (earlier.destination == delivery.destination and earlier.state != "suppressed"
-                        and self._ledger.message(earlier.delivery_id) is not None):
-                    return True
             record = self._ledger.analysis(before)
+            if record is not None and record.answer is not None and any(
+                    earlier.destination == delivery.destination and earlier.state != "suppressed"
+                    and self._ledger.message(earlier.delivery_id) is not None for earlier in self._ledger.deliveries(before)):
+                return record.answer
             before = None if record is None else record.analysis.predecessor_id
-        return False
+        return None
 
     def _compose(
-        self, analysis: Analysis, answer: Answer, destination: RisDestination, control_id: str, *, corrects: bool,
+        self, analysis: Analysis, answer: Answer, destination: RisDestination, control_id: str, *, replaces: Answer | None,
     ) -> ComposedMessage:
         model = self._models.get(analysis.model_id)
         if model is None or model.manifest is None:
@@ -136,7 +137,8 @@ class ToRis:
         return compose(Alert(
             analysis=analysis, answer=answer, manifest=model.manifest, patient_study=read_dataset(reference),
             filler_order_number=filler_order_number(analysis.orthanc_study_id, analysis.model_id), control_id=control_id,
-            created_at=self._clock.now(), revision=analysis.revision, kind=AlertKind.CORRECTION if corrects else kind,
+            created_at=self._clock.now(), revision=analysis.revision,
+            kind=kind if replaces is None else AlertKind.CORRECTION, replaces=replaces,
             report_uid=self._report_uid(analysis), override=None if override is None else override.by), destination.profile)
 
     def _report_uid(self, analysis: Analysis) -> str | None:

@@ -8,21 +8,19 @@ from vigil.settings.destinations import (
     WebAuthentication,
 )
 from vigil.settings.escalation import EscalationSettings
+from vigil.settings.hl7 import AssigningAuthority, Hl7Profile, RisDestination, SecondAddress, TlsSettings
 from vigil.settings.reading import load, settings_snapshot
 from vigil.settings.section import (
     AlertOverride,
-    AssigningAuthority,
-    Hl7Profile,
     ModelSettings,
     ReconcileSettings,
     RetrySettings,
-    RisDestination,
     RuntimeSettings,
     Settings,
 )
 
 __all__ = [
     "AlertOverride", "AssigningAuthority", "CommitmentListener", "DicomWebDestination", "EscalationSettings", "Hl7Profile",
-    "ModelSettings", "PacsDestination", "ReconcileSettings", "RetrySettings", "RisDestination", "RuntimeSettings", "Settings",
-    "StorageCommitment", "WebAuthentication", "load", "settings_snapshot",
+    "ModelSettings", "PacsDestination", "ReconcileSettings", "RetrySettings", "RisDestination", "RuntimeSettings",
+    "SecondAddress", "Settings", "StorageCommitment", "TlsSettings", "WebAuthentication", "load", "settings_snapshot",
 ]

@@ -13,6 +13,7 @@ from vigil.settings.base import Section, key_of
 from vigil.settings.errors import Fault, SettingsInvalid
 from vigil.settings.escalation import escalation_faults
 from vigil.settings.faults import faults_of
+from vigil.settings.hl7_profiles import with_base
 from vigil.settings.section import OrthancRoot, Settings, VigilSection
 
 S = TypeVar("S", bound=Section)
@@ -28,7 +29,7 @@ def load(configuration: Mapping[str, object]) -> Settings:
     faults = _disagreements(section)
     keys = [key_of(name) for name in OrthancRoot.model_fields]
     root = _validated(OrthancRoot, {key: configuration[key] for key in keys if key in configuration}, "", faults)
-    vigil = _validated(VigilSection, section, "Vigil", faults)
+    vigil = _validated(VigilSection, _with_bases(section), "Vigil", faults)
     if vigil is None or root is None or faults:
         raise SettingsInvalid(faults)
     return Settings(
@@ -85,6 +86,17 @@ def _disagreements(section: Mapping[str, object]) -> list[Fault]:
                 if isinstance(model, str) and model not in models:
                     faults.append(Fault(f"Vigil.{place}.{name}.Models", "give ids that Vigil.Models names", f'"{model[:48]}"'))
     return faults
+
+
+def _with_bases(section: Mapping[str, object]) -> Mapping[str, object]:
+    """The section with every HL7 profile written out: what it leaves open is as the shipped profile that it names says."""
+    receivers = section.get("Ris")
+    if not isinstance(receivers, Mapping):
+        return section
+    whole = {name: {**receiver, "Profile": with_base(receiver["Profile"])}
+             if isinstance(receiver, Mapping) and "Profile" in receiver else receiver
+             for name, receiver in receivers.items()}
+    return {**section, "Ris": whole}
 
 
 def _object(value: object) -> Mapping[str, object]:

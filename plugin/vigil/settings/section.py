@@ -11,23 +11,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from vigil.domain.answer import AnswerKind
-from vigil.settings.base import (
-    AbsolutePath,
-    ApplicationEntity,
-    Component,
-    HierarchicDesignator,
-    Host,
-    Name,
-    Port,
-    Seconds,
-    Section,
-    each_once,
-    known_time_zone,
-    without_credentials,
-)
+from vigil.settings.base import AbsolutePath, ApplicationEntity, Name, Seconds, Section, known_time_zone
 from vigil.settings.destinations import CommitmentListener, DicomWebDestination, PacsDestination
 from vigil.settings.escalation import EscalationSettings
+from vigil.settings.hl7 import RisDestination
 
 
 class AlertOverride(Section):
@@ -46,57 +33,6 @@ class ModelSettings(Section):
         default=None, description="null, or an object with By, Reason and Date")
 
 
-class AssigningAuthority(Section):
-    """CX-4 of PID-3: who assigned the patient's identifier."""
-
-    namespace_id: Component = Field(description="text of 1 to 180 characters without | ^ ~ \\ &")
-    universal_id: Component | None = Field(default=None, description="null, or text of 1 to 180 characters without | ^ ~ \\ &")
-    universal_id_type: Component | None = Field(default=None, description='null, or a type such as "ISO"')
-
-    @model_validator(mode="after")
-    def _both_or_none(self) -> AssigningAuthority:
-        if (self.universal_id is None) != (self.universal_id_type is None):
-            raise ValueError("UniversalId and UniversalIdType are given together or not at all (HL7 table 0301)")
-        return self
-
-
-class Hl7Profile(Section):
-    """How one receiver wants its ORU^R01; receivers differ, so each choice is a setting."""
-
-    version: Literal["2.5.1", "2.4", "2.3.1"] = Field(default="2.5.1", description='"2.5.1", "2.4" or "2.3.1"')
-    sending_application: HierarchicDesignator = Field(default="VIGIL", description="text (MSH-3) without | ~ \\ &")
-    sending_facility: HierarchicDesignator = Field(default="", description="text (MSH-4) without | ~ \\ &")
-    receiving_application: HierarchicDesignator = Field(default="", description="text (MSH-5) without | ~ \\ &")
-    receiving_facility: HierarchicDesignator = Field(default="", description="text (MSH-6) without | ~ \\ &")
-    processing_id: Literal["P", "T", "D"] = Field(
-        default="P", description='"P" (production), "T" (training) or "D" (debugging), MSH-11')
-    character_set: Literal[
-        "UNICODE UTF-8", "ASCII", "8859/1", "8859/2", "8859/3", "8859/4", "8859/5", "8859/6", "8859/7", "8859/8",
-        "8859/9", "8859/15",
-    ] = Field(default="UNICODE UTF-8", description='"UNICODE UTF-8", "ASCII" or "8859/1" to "8859/9", "8859/15" (MSH-18)')
-    result_status: Literal["R", "P"] = Field(
-        default="R", description='"R" (stored, not verified) or "P" (preliminary); never final')
-    study_uid: Literal["ST", "RP", "HD"] = Field(
-        default="ST", description='"ST", "RP" or "HD": the data type of the OBX that holds the study UID')
-    zds: bool = Field(default=False, description="true or false: whether a ZDS segment is added")
-    link: Annotated[str, AfterValidator(without_credentials)] | None = Field(
-        default=None, description="null, or an address that begins with http:// or https:// and holds no user or password")
-    answer_kinds: Annotated[tuple[AnswerKind, ...], AfterValidator(each_once)] = Field(
-        default=(AnswerKind.POSITIVE,), min_length=1,
-        description='a list, each once, of "positive", "negative", "indeterminate", "measured", "not-analysed" and "failed"')
-    patient_assigning_authority: AssigningAuthority | None = Field(
-        default=None, description="null, or an object with NamespaceId, UniversalId and UniversalIdType")
-
-
-class RisDestination(Section):
-    """A receiver of HL7 messages over MLLP."""
-
-    host: Host = Field(description="a host name or an IP address")
-    port: Port = Field(description="a port number, 1 to 65535")
-    timeout_seconds: Seconds = Field(default=10.0, description="a number of seconds above 0, at most 3600")
-    connection: Literal["persistent", "per-message"] = Field(
-        default="persistent", description='"persistent" or "per-message"')
-    profile: Hl7Profile = Field(default_factory=Hl7Profile, description="an object: the HL7 profile of this receiver")
 
 
 class RuntimeSettings(Section):

@@ -11,13 +11,17 @@ import pytest
 from pydantic import BaseModel
 
 from vigil.settings import (
+    AlertOverride,
+    AssigningAuthority,
     CommitmentListener,
     DicomWebDestination,
     Hl7Profile,
     PacsDestination,
     RisDestination,
+    SecondAddress,
     Settings,
     StorageCommitment,
+    TlsSettings,
     WebAuthentication,
     load,
 )
@@ -32,7 +36,7 @@ from vigil.settings.escalation import (
     StepSettings,
     WebhookSettings,
 )
-from vigil.settings.section import AlertOverride, AssigningAuthority, VigilSection
+from vigil.settings.section import VigilSection
 
 REFERENCE = Path(__file__).parents[3] / "orthanc.json"
 
@@ -106,7 +110,7 @@ def test_the_examples_load(reference: dict[str, Any]) -> None:
 @pytest.mark.parametrize("model", [
     VigilSection, PacsDestination, DicomWebDestination, WebAuthentication, StorageCommitment, CommitmentListener,
     RisDestination, Hl7Profile, AlertOverride, AssigningAuthority, EscalationSettings, MailSettings, WebhookSettings,
-    StepSettings, LadderSettings, QuietHoursSettings, BudgetSettings, ContentSettings,
+    StepSettings, LadderSettings, QuietHoursSettings, BudgetSettings, ContentSettings, TlsSettings, SecondAddress,
 ])
 def test_every_key_is_shown(model: type[BaseModel]) -> None:
     text = REFERENCE.read_text()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from datetime import datetime
 
 from vigil.delivery.errors import ProtocolError
 
@@ -16,12 +18,17 @@ CODES = frozenset({"AA", "AE", "AR", "CA", "CE", "CR"})
 class Acknowledgement:
     """The receiver's answer to one message. ``AA`` and ``CA``: the *receiver* accepted it; no person has seen it.
 
-    ``text`` is the receiver's own (MSA-3, or the first ERR segment) and may quote the message: not for logs.
+    ``text`` is the receiver's own (MSA-3, or the first ERR segment) and may quote the message: not for logs. ``receiver``:
+    the address that answered. ``own_id`` (MSH-10) and ``asks_for_accept`` (MSH-15 ``AL``): of the answer itself, which an
+    enhanced receiver may want to be answered too.
     """
 
     code: str
     text: str
     control_id: str
+    receiver: str = ""
+    own_id: str = ""
+    asks_for_accept: bool = False
 
     @property
     def accepted(self) -> bool:
@@ -83,4 +90,14 @@ def parse_acknowledgement(block: bytes) -> Acknowledgement:
     if code not in CODES:
         raise ProtocolError("the receiver answered with HL7 that is no acknowledgement (MSA-1 is none of table 0008)")
     words = msa[3].strip() or " ".join(part for part in message.get("ERR", [])[1:] if part).strip()
-    return Acknowledgement(code=code, text=words[:500], control_id=msa[2].strip())
+    header = [*message["MSH"], *[""] * 15]  # MSH-1 is the separator itself: field n stands at place n - 1
+    return Acknowledgement(
+        code=code, text=words[:500], control_id=msa[2].strip(), own_id=header[9].strip(),
+        asks_for_accept=code.startswith("A") and header[14].strip().upper() == "AL")
+
+
+def accept(answer: Acknowledgement, at: datetime) -> bytes:
+    """The accept acknowledgement (CA) of an application's acknowledgement. Its id comes from the one that it answers."""
+    identifier = re.sub(r"[^A-Za-z0-9._-]", "", answer.own_id)
+    lines = (f"MSH|^~\\&|VIGIL||||{at:%Y%m%d%H%M%S%z}||ACK|CA{identifier[:18]}|P|2.5.1", f"MSA|CA|{identifier}")
+    return ("\r".join(lines) + "\r").encode("ascii")

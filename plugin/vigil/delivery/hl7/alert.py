@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from pydicom import Dataset
 
-from vigil.domain.answer import Analysis, Answer, AnswerKind
+from vigil.domain.answer import Analysis, Answer, AnswerKind, Finding
 from vigil.domain.manifest import Manifest, PermittedOutput, RegulatoryStatus
 
 
@@ -44,6 +44,9 @@ class Alert:
     report_uid: str | None = None
     override: str | None = None
     cause: str = ""
+    replaces: Answer | None = None
+    """The answer that this receiver was told before, where a correction replaces one: what it said and this one does not is
+    deleted."""
 
     def __post_init__(self) -> None:
         if self.created_at.tzinfo is None:
@@ -73,3 +76,9 @@ class Alert:
     def tells_numbers(self) -> bool:
         """Whether the model's clearance lets values out; a triage-only one says that, never how much."""
         return bool(self.manifest.regulatory.permitted_outputs & {PermittedOutput.MEASUREMENT, PermittedOutput.SCORE})
+
+
+def gravest_first(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """ACR category 1 before 2 before 3 before none; else in the order in which the model told them."""
+    ungraded = 4
+    return tuple(sorted(findings, key=lambda finding: finding.acr_category or ungraded))

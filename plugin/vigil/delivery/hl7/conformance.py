@@ -11,7 +11,7 @@ from vigil.delivery.hl7.profile import Hl7Profile
 def faults(content: bytes, profile: Hl7Profile) -> tuple[str, ...]:
     """What the standard would object to, in names of segments and fields, without their values. Empty: nothing.
 
-    Costs some 50 ms. A fault is a reason to warn, not to keep an alert back. The library takes every OBX-5 for an ST: it
+    Costs some 30 ms. A fault is a reason to warn, not to keep an alert back. The library takes every OBX-5 for an ST: it
     does not hold a number to be one, and objects to text above 199 characters whatever OBX-2 says.
     """
     from hl7apy.consts import VALIDATION_LEVEL
@@ -19,7 +19,10 @@ def faults(content: bytes, profile: Hl7Profile) -> tuple[str, ...]:
     from hl7apy.parser import parse_message
 
     text = content.decode(profile.codec)
-    standard = "\r".join(line for line in text.split("\r") if not line.startswith("Z"))
+    header, *others = text.split("\r")
+    fields = header.split("|")
+    fields[11] = profile.version.value  # the library knows a version by this name alone, whatever the receiver calls it
+    standard = "\r".join(["|".join(fields), *(line for line in others if not line.startswith("Z"))])
     strict = partial(parse_message, validation_level=VALIDATION_LEVEL.STRICT, find_groups=True)
     try:
         message: Any = strict(standard)

@@ -10,6 +10,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 """What MLLP and parsers trip over: C0 (0B and 1C frame the message), DEL and C1. Tab, CR and LF are handled before."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _DELIMITERS = {"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "~": "\\R\\", "&": "\\T\\", "\n": "\\.br\\"}
+ELLIPSIS = "…"
 
 
 def readable(text: str) -> str:
@@ -40,7 +41,7 @@ def fit(text: str, limit: int) -> str:
         if room < 0:
             break
         kept.append(character)
-    return "".join(kept) + "…"
+    return "".join(kept) + ELLIPSIS
 
 
 def wrapped(text: str, limit: int) -> list[str]:
@@ -54,7 +55,7 @@ def wrapped(text: str, limit: int) -> list[str]:
                 lines.append(current)
                 longer = word
             while len(escape(longer)) > limit:
-                piece = fit(longer, limit).removesuffix("…")
+                piece = fit(longer, limit).removesuffix(ELLIPSIS)
                 lines.append(piece)
                 longer = longer[len(piece) :]
             current = longer
@@ -67,11 +68,13 @@ def encode(message: str, codec: str) -> tuple[bytes, int]:
     """The message in the receiver's character set, and how many characters it lacks.
 
     A character that the set lacks becomes ``?``; composed forms are tried first, so that a decomposed ü survives
-    Latin-1.
+    Latin-1. Our own ellipsis becomes a full stop where there is none.
     """
     if codec == "utf-8":
         return message.encode(codec), 0
     composed = unicodedata.normalize("NFC", message)
+    if not encodable(ELLIPSIS, codec):
+        composed = composed.replace(ELLIPSIS, ".")
     missing = sum(not encodable(character, codec) for character in composed)
     return composed.encode(codec, errors="replace"), missing
 

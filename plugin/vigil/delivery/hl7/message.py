@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vigil.delivery.errors import MessageInvalid
 from vigil.delivery.hl7.alert import Alert
+from vigil.delivery.hl7.conformance import faults
 from vigil.delivery.hl7.escape import encode, escape, fit
 from vigil.delivery.hl7.observations import observations
-from vigil.delivery.hl7.profile import Hl7Profile, Version
+from vigil.delivery.hl7.profile import Hl7Profile, PriorityIn, Version
 from vigil.delivery.hl7.segment import components, designator, segment, timestamp
 from vigil.delivery.hl7.subject import Subject, read_subject
 
@@ -25,13 +26,22 @@ class ComposedMessage:
     warnings: tuple[str, ...]
 
 
-def build_oru(alert: Alert, profile: Hl7Profile) -> bytes:
-    """The bytes of :func:`compose`."""
-    return compose(alert, profile).content
-
-
 def compose(alert: Alert, profile: Hl7Profile) -> ComposedMessage:
-    """Write an alert for one receiver.
+    """Write an alert for one receiver, and hold it against the standard: what that objects to becomes a warning. An alert
+    is not kept back for it.
+
+    Raises
+    ------
+    MessageInvalid
+        As :func:`write`.
+    """
+    written = write(alert, profile)
+    objections = tuple(f"the HL7 standard objects: {fault}" for fault in faults(written.content, profile))
+    return replace(written, warnings=(*written.warnings, *objections))
+
+
+def write(alert: Alert, profile: Hl7Profile) -> ComposedMessage:
+    """As :func:`compose`, without the check.
 
     Raises
     ------
@@ -58,8 +68,7 @@ def compose(alert: Alert, profile: Hl7Profile) -> ComposedMessage:
 
 def _msh(alert: Alert, profile: Hl7Profile) -> str:
     kind = "ORU^R01^ORU_R01" if profile.version is Version.V251 else "ORU^R01"
-    production = profile.processing_id != "P"
-    processing = profile.processing_id if production or not alert.research or alert.override else "T"
+    character_set, scheme = profile.header_character_sets
     return segment(
         "MSH",
         {
@@ -71,15 +80,25 @@ def _msh(alert: Alert, profile: Hl7Profile) -> str:
             7: timestamp(alert.created_at, milliseconds=True),
             9: kind,
             10: components(alert.control_id),
-            11: processing,
-            12: profile.version.value,
-            18: "" if profile.character_set == "ASCII" else profile.character_set,
+            11: _processing_id(alert, profile),
+            12: designator(profile.version_text) or profile.version.value,
+            15: profile.accept_acknowledgement,
+            16: profile.application_acknowledgement,
+            18: character_set,
+            20: scheme,
         },
     )
 
 
+def _processing_id(alert: Alert, profile: Hl7Profile) -> str:
+    """MSH-11. Nothing that is a test, or of a research model that nobody answers for, goes out as production."""
+    if profile.processing_id == "P" and (profile.test or (alert.research and not alert.override)):
+        return "T"
+    return profile.processing_id
+
+
 def _order(alert: Alert, profile: Hl7Profile, subject: Subject, warnings: list[str]) -> list[str]:
-    """ORC, OBR and, since 2.5, TQ1. OBR-3 is our own filler number; the accession stands in OBR-18."""
+    """ORC, OBR and, where the priority stands there, TQ1. OBR-3 is our own filler number; the accession stands in OBR-18."""
     filler = components(alert.filler_order_number, profile.sending_application.split("^")[0])
     if len(filler) > 22:
         filler = components(alert.filler_order_number)
@@ -87,8 +106,7 @@ def _order(alert: Alert, profile: Hl7Profile, subject: Subject, warnings: list[s
     accession = fit(subject.accession, _ACCESSION_LIMIT)
     if accession != subject.accession:
         warnings.append("OBR-18: the accession number was cut to 60 characters")
-    priority = _priority(alert)
-    modern = profile.version is Version.V251
+    priority = _priority(alert, profile)
     obr = segment(
         "OBR",
         {
@@ -96,23 +114,24 @@ def _order(alert: Alert, profile: Hl7Profile, subject: Subject, warnings: list[s
             2: subject.placer,
             3: filler,
             4: subject.service,
+            5: priority[0] if priority and profile.priority_in is PriorityIn.OBR_5 else "",
             7: timestamp(subject.started) if subject.started else "",
             16: subject.ordering_physician,
             18: escape(accession),
             22: timestamp(alert.created_at),
             24: subject.section,
             25: "X" if alert.retracts or not alert.answer.kind.analysed else profile.result_status,
-            27: f"^^^^^{priority[0]}" if priority and not modern else "",
+            27: f"^^^^^{priority[0]}" if priority and profile.priority_in is PriorityIn.OBR_27 else "",
         },
     )
     orc = segment("ORC", {1: "RE", 2: subject.placer, 3: filler, 5: "IP"})
-    if priority is None or not modern:
+    if priority is None or profile.priority_in is not PriorityIn.TQ1:
         return [orc, obr]
     return [orc, obr, segment("TQ1", {1: "1", 9: components(*priority, "HL70485")})]
 
 
-def _priority(alert: Alert) -> tuple[str, str] | None:
-    """HL7 table 0485. A research model is never urgent but under a named override, and a retraction is not."""
-    if alert.retracts or (alert.research and not alert.override):
+def _priority(alert: Alert, profile: Hl7Profile) -> tuple[str, str] | None:
+    """HL7 table 0485. A research model is never urgent but under a named override; a retraction and a test never are."""
+    if alert.retracts or profile.test or (alert.research and not alert.override):
         return None
     return {1: ("S", "STAT"), 2: ("A", "ASAP")}.get(alert.acr_category or 0)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from vigil.delivery.hl7.alert import Alert, AlertKind
-from vigil.delivery.hl7.escape import escape, fit, wrapped
-from vigil.delivery.hl7.profile import Hl7Profile, StudyUidAs, Version
+from collections.abc import Iterator
+from functools import partial
+
+from vigil.delivery.hl7.alert import Alert, AlertKind, gravest_first
+from vigil.delivery.hl7.escape import escape, wrapped
+from vigil.delivery.hl7.profile import AcrIn, Hl7Profile, LinkAs, StudyUidAs, Version
 from vigil.delivery.hl7.segment import TEXT_LIMIT, coded, components, segment, timestamp
 from vigil.delivery.hl7.subject import Subject
 from vigil.delivery.hl7.wording import Slot, narrative, remarks
 from vigil.domain import codes
-from vigil.domain.answer import AnswerKind, Criterion, Measurement
+from vigil.domain.answer import Answer, AnswerKind, Criterion, Measurement
 from vigil.domain.concepts import Code
 
-STUDY = Code("113014", "DCM", "DICOM Study")
 FINDINGS_TEXT = Code("59776-5", "LN", "Procedure findings")
 DIAGNOSTIC_FINDING = Code("18782-3", "LN", "Radiology Study observation")
 DOCUMENT = Code("55112-7", "LN", "Document summary")
@@ -25,7 +27,9 @@ _ANSWERS = {
     AnswerKind.FAILED: codes.FAILED,
 }
 _EQUIPMENT_LIMIT = 22
-_POINTER_LIMIT = 200
+_LONGEST_LINK = {(LinkAs.RP, Version.V231): 200, (LinkAs.RP, Version.V24): 200} | {
+    (LinkAs.ST, version): TEXT_LIMIT for version in Version
+}
 
 
 def observations(alert: Alert, profile: Hl7Profile, subject: Subject, warnings: list[str]) -> list[str]:
@@ -53,19 +57,24 @@ class _Writer:
         self._warnings = warnings
         self._count = 0
         self._status = _status(alert, profile)
+        self._coded = partial(coded, systems=profile.coding_systems)
 
     def study(self) -> None:
         uid = self._alert.analysis.study_instance_uid
         kind = self._profile.study_uid
+        if kind is StudyUidAs.NONE:
+            return
         value = {
             StudyUidAs.ST: components(uid),
             StudyUidAs.HD: components("", uid, "ISO"),
             StudyUidAs.RP: components(uid, "VIGIL", "Application", "DICOM"),
         }[kind]
-        self._add(kind.value, STUDY, value, status="O")
+        self._add(kind.value, self._profile.study, value, status="O")
 
     def answer(self) -> None:
         """One of the six answers, coded. A disease's code appears only where the model claims just that disease."""
+        if not self._profile.coded_answer:
+            return
         kind, value_type = self._alert.answer.kind, self._profile.coded
         concept = self._alert.manifest.finding.concept.code()
         disease = not concept.scheme.startswith("99")
@@ -77,38 +86,39 @@ class _Writer:
                 said, value = DIAGNOSTIC_FINDING, concept
             else:
                 said, value = concept, _ANSWERS[kind]
-            self._computed(value_type, said, coded(value))
+            self._computed(value_type, said, self._coded(value), producer=self._category_in(AcrIn.OBX_15))
         for other in (concept, codes.ANALYSIS_STATUS, *((DIAGNOSTIC_FINDING,) if disease else ())):
             if other != said:
                 self._erase(other, value_type)
 
     def values(self) -> None:
-        answer, retracts = self._alert.answer, self._alert.retracts
-        if not self._alert.tells_numbers:
+        if not self._alert.tells_numbers or not self._profile.values:
             return
-        if retracts or answer.measured is None:
-            self._erase(self._alert.manifest.finding.measurement.code(), "NM")
-        else:
-            self._value(answer.measured, answer.criterion)
-        main = self._alert.manifest.finding.measurement.code() if answer.measured is None else answer.measured.concept
-        several = len(answer.findings) > 1
-        for position, finding in enumerate(answer.findings, 1):
-            group = str(position + 1) if several else "1"
-            for measurement in finding.measurements:
-                if not several and measurement.concept == main:
-                    continue
-                if retracts:
-                    self._erase(measurement.concept, "NM", group)
-                else:
-                    self._value(measurement, None, group)
+        told = [] if self._alert.retracts else list(_numbers(self._alert.answer))
+        for measurement, criterion, group in told:
+            self._value(measurement, criterion, group)
+        before = self._alert.answer if self._alert.retracts else self._alert.replaces
+        said = [(item.concept, group) for item, _, group in ([] if before is None else _numbers(before))]
+        stands = {(item.concept, group) for item, _, group in told}
+        for concept, group in dict.fromkeys([(self._alert.manifest.finding.measurement.code(), "1"), *said]):
+            if (concept, group) not in stands:
+                self._erase(concept, "NM", group)
 
     def category(self) -> None:
-        category = self._alert.acr_category
-        if category is None or self._alert.retracts:
+        if self._profile.acr_category is not AcrIn.OBX:
+            return
+        value = self._category_in(AcrIn.OBX)
+        if not value:
             self._erase(codes.ACR_CATEGORY, self._profile.coded)
             return
-        value = coded(codes.ACR_CATEGORIES[category])
         self._add(self._profile.coded, codes.ACR_CATEGORY, value, group="1", flag=_flag(self._alert))
+
+    def _category_in(self, place: AcrIn) -> str:
+        """The coded category, where the profile wants it in this place and it stands."""
+        category = self._alert.acr_category
+        if category is None or self._alert.retracts or self._profile.acr_category is not place:
+            return ""
+        return self._coded(codes.ACR_CATEGORIES[category])
 
     def text(self) -> None:
         """The words, for the many receivers that show nothing else: a line an OBX, as reports are sent, because many
@@ -120,31 +130,45 @@ class _Writer:
         for slot in Slot:
             lines = wrapped(said.get(slot, ""), TEXT_LIMIT)
             flag = _flag(alert) if slot in (Slot.HEADLINE, Slot.ACTION) else ""
+            headline = slot is Slot.HEADLINE and not self._profile.coded_answer
             for position, line in enumerate(lines, 1):
-                self._add("TX", FINDINGS_TEXT, escape(line), group=_place(slot, position), flag=flag, status=status)
-            if replaces and slot in (Slot.HEADLINE, Slot.ACTION) and len(lines) < 2:
-                # a receiver that replaces line by line must not keep half of the old text
-                self._add("TX", FINDINGS_TEXT, "", group=_place(slot, len(lines) + 1), status="D")
+                self._add("TX", FINDINGS_TEXT, escape(line), group=_place(slot, position), flag=flag, status=status,
+                          producer=self._category_in(AcrIn.OBX_15) if headline and position == 1 else "")
+            if replaces:  # a receiver that replaces line by line must not keep half of the old text
+                for position in range(len(lines) + 1, self._lines_before(slot) + 1):
+                    self._add("TX", FINDINGS_TEXT, "", group=_place(slot, position), status="D")
+        if not self._profile.notes:
+            return
         notes = [line for note in remarks(self._alert) for line in wrapped(note, TEXT_LIMIT)]
         self.lines += [segment("NTE", {1: str(position), 3: escape(line)}) for position, line in enumerate(notes, 1)]
+
+    def _lines_before(self, slot: Slot) -> int:
+        """How many lines of this kind the message before may have had."""
+        if slot is Slot.FINDINGS:
+            before = self._alert.answer if self._alert.retracts else self._alert.replaces
+            return 0 if before is None or len(before.findings) < 2 else len(before.findings)
+        return 2 if slot is Slot.HEADLINE else 1 if slot is Slot.ACTION else 0
 
     def link(self) -> None:
         template, report = self._profile.link, self._alert.report_uid
         if template is None or self._alert.retracts or ("{report_uid}" in template and report is None):
             return
         address = template.replace("{study_uid}", self._alert.analysis.study_instance_uid)
-        value = components(address.replace("{report_uid}", report or ""), "ORTHANC", "Application", "DICOM")
-        if len(value) > _POINTER_LIMIT and self._profile.version is not Version.V251:
-            self._warnings.append(f"OBX-5: the link has more than {_POINTER_LIMIT} characters; it was sent whole")
-        self._add("RP", DOCUMENT, value)
+        pointer = address.replace("{report_uid}", report or "")
+        kind, longest = self._profile.link_as, _LONGEST_LINK.get((self._profile.link_as, self._profile.version))
+        value = components(pointer, "ORTHANC", "Application", "DICOM") if kind is LinkAs.RP else escape(pointer)
+        if longest is not None and len(value) > longest:
+            self._warnings.append(f"OBX-5: the link has more than {longest} characters; it was sent whole")
+        self._add(kind.value, DOCUMENT, value)
 
-    def _value(self, measurement: Measurement, criterion: Criterion | None, group: str = "1") -> None:
+    def _value(self, measurement: Measurement, criterion: Criterion | None, group: str) -> None:
         limit = f"<{number(criterion.threshold)}" if criterion is not None else ""
         value = number(measurement.value, criterion.threshold if criterion is not None else None)
-        self._computed("NM", measurement.concept, value, unit=coded(measurement.unit), limit=limit, group=group)
+        self._computed("NM", measurement.concept, value, unit=self._coded(measurement.unit), limit=limit, group=group)
 
     def _computed(
-        self, kind: str, concept: Code, value: str, *, unit: str = "", limit: str = "", group: str = "1"
+        self, kind: str, concept: Code, value: str, *, unit: str = "", limit: str = "", group: str = "1",
+        producer: str = "",
     ) -> None:
         """An OBX that the model itself computed: with method, equipment, and when image and analysis were made."""
         manifest = self._alert.manifest
@@ -152,8 +176,8 @@ class _Writer:
         started = self._subject.started
         self._add(
             kind, concept, value, group=group, unit=unit, limit=limit, flag=_flag(self._alert),
-            observed=timestamp(started) if started else "", method=coded(method), equipment=self._equipment(),
-            analysed=timestamp(self._alert.analysis.created_at),
+            observed=timestamp(started) if started else "", method=self._coded(method), equipment=self._equipment(),
+            analysed=timestamp(self._alert.analysis.created_at), producer=producer,
         )
 
     def _erase(self, concept: Code, kind: str, group: str = "1") -> None:
@@ -165,30 +189,47 @@ class _Writer:
             self._add(kind, concept, "", group=group, status="D")
 
     def _equipment(self) -> str:
+        """OBX-18, since 2.5. What is too long loses the end of its name, not its version."""
+        if self._profile.version is not Version.V251:
+            return ""
         manifest = self._alert.manifest
-        whole = components(f"{manifest.id}-{manifest.version}", "VIGIL")
-        if len(whole) <= _EQUIPMENT_LIMIT:
-            return whole
-        shown = fit(f"{manifest.id}-{manifest.version}", _EQUIPMENT_LIMIT)
+        whole = f"{manifest.id}-{manifest.version}"
+        with_us = components(whole, "VIGIL")
+        if len(with_us) <= _EQUIPMENT_LIMIT:
+            return with_us
+        shown = f"{manifest.id[: _EQUIPMENT_LIMIT - len(manifest.version) - 1]}-{manifest.version}"
         warning = "OBX-18: the equipment's name was shortened to 22 characters; OBX-17 has it whole"
-        if shown != f"{manifest.id}-{manifest.version}" and warning not in self._warnings:
+        if shown != whole and warning not in self._warnings:
             self._warnings.append(warning)
         return components(shown)
 
     def _add(
         self, kind: str, concept: Code, value: str, *, group: str = "", unit: str = "", limit: str = "",
         flag: str = "", status: str = "", observed: str = "", method: str = "", equipment: str = "", analysed: str = "",
+        producer: str = "",
     ) -> None:
         self._count += 1
         modern = self._profile.version is Version.V251
         if not group and self._profile.version is Version.V231:
             group = "1"  # required there
         fields = {
-            1: str(self._count), 2: kind, 3: coded(concept), 4: group, 5: value, 6: unit, 7: limit, 8: flag,
-            11: status or self._status, 14: observed, 17: method, 18: equipment if modern else "",
+            1: str(self._count), 2: kind, 3: self._coded(concept), 4: group, 5: value, 6: unit, 7: limit, 8: flag,
+            11: status or self._status, 14: observed, 15: producer, 17: method, 18: equipment,
             19: analysed if modern else "",
         }
         self.lines.append(segment("OBX", fields))
+
+
+def _numbers(answer: Answer) -> Iterator[tuple[Measurement, Criterion | None, str]]:
+    """The value that the answer was decided on, then those of the findings, the gravest first, each finding in a group of
+    its own where there are several."""
+    if answer.measured is not None:
+        yield answer.measured, answer.criterion, "1"
+    several = len(answer.findings) > 1
+    for position, finding in enumerate(gravest_first(answer.findings), 1):
+        for measurement in finding.measurements:
+            if several or answer.measured is None or measurement.concept != answer.measured.concept:
+                yield measurement, None, str(position + 1) if several else "1"
 
 
 def _place(slot: Slot, position: int) -> str:

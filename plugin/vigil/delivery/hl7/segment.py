@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 
 from vigil.delivery.hl7.escape import escape, fit, one_line
 from vigil.domain.concepts import Code
@@ -11,6 +12,7 @@ from vigil.domain.concepts import Code
 CODING_SYSTEMS = {"RADLEX": "RadLex", "SRT": "SNM3"}
 """DICOM's coding scheme designators where HL7 table 0396 writes another; the rest (SCT, LN, DCM, UCUM, 99…) agree."""
 TEXT_LIMIT = 199
+NO_OTHER_NAMES: Mapping[str, str] = MappingProxyType({})
 
 
 def segment(name: str, fields: Mapping[int, str]) -> str:
@@ -30,12 +32,13 @@ def designator(text: str, separator: str = "^") -> str:
     return components(*text.replace("&", "^").split("^"), separator=separator)
 
 
-def coded(code: Code, alternate: Code | None = None) -> str:
-    """A CWE or CE: identifier, text and coding system, then the alternate."""
-    parts = [code.value, fit(code.meaning, TEXT_LIMIT), CODING_SYSTEMS.get(code.scheme, code.scheme)]
-    if alternate is not None:
-        system = CODING_SYSTEMS.get(alternate.scheme, alternate.scheme)
-        parts += [alternate.value, fit(alternate.meaning, TEXT_LIMIT), system]
+def coded(code: Code, alternate: Code | None = None, systems: Mapping[str, str] = NO_OTHER_NAMES) -> str:
+    """A CWE or CE: identifier, text and coding system, then the alternate. ``systems``: what this receiver calls a coding
+    system, by its usual name (or DICOM's)."""
+    parts: list[str] = []
+    for each in (code,) if alternate is None else (code, alternate):
+        usual = CODING_SYSTEMS.get(each.scheme, each.scheme)
+        parts += [each.value, fit(each.meaning, TEXT_LIMIT), systems.get(each.scheme, systems.get(usual, usual))]
     return components(*parts)
 
 

@@ -68,7 +68,7 @@ def read_subject(header: Dataset, profile: Hl7Profile) -> Subject:
         pid=pid,
         pv1=segment("PV1", {1: "1", 2: "U", 3: location, 8: referrer, 19: visit}),
         placer=placer,
-        service=_service(header, request),
+        service=_service(header, request, profile),
         accession=_text(header, "AccessionNumber") or _text(request, "AccessionNumber"),
         ordering_physician=physician(header.get("RequestingPhysician"), profile.codec) or referrer,
         section=_section(_text(header, "Modality"), profile.version),
@@ -140,14 +140,14 @@ def _placer(header: Dataset, request: Dataset) -> tuple[str, list[str]]:
     return alone, ["OBR-2: the placer order number has more than 22 characters; it was sent whole"]
 
 
-def _service(header: Dataset, request: Dataset) -> str:
+def _service(header: Dataset, request: Dataset, profile: Hl7Profile) -> str:
     """OBR-4: the procedure's codes (two at most), else a general code with the description beside it."""
     codes = _codes(request, "RequestedProcedureCodeSequence") + _codes(header, "ProcedureCodeSequence")
     distinct = list({(code.value, code.scheme): code for code in codes}.values())
     if distinct:
-        return coded(distinct[0], distinct[1] if len(distinct) > 1 else None)
+        return coded(distinct[0], distinct[1] if len(distinct) > 1 else None, profile.coding_systems)
     description = _description(header, request)
-    return coded(IMAGING_STUDY, Code("", "L" if description else "", description))
+    return coded(IMAGING_STUDY, Code("", "L" if description else "", description), profile.coding_systems)
 
 
 def _codes(holder: Dataset, keyword: str) -> list[Code]:

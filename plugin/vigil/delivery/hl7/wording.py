@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from enum import IntEnum
 
-from vigil.delivery.hl7.alert import Alert, AlertKind
+from vigil.delivery.hl7.alert import Alert, AlertKind, gravest_first
 from vigil.delivery.hl7.profile import Hl7Profile
 from vigil.delivery.hl7.subject import Subject
-from vigil.domain.answer import AnswerKind
+from vigil.domain.answer import AnswerKind, Finding
 
 DISCLAIMER = "Automated result, unread by a physician. Not for primary diagnosis."
 NOTICE = "Automated message, unread by a physician. Not for primary diagnosis."
+TEST = "TEST MESSAGE, not a result: "
 RESEARCH = "Research model: not cleared for clinical use."
 
 _HEADS = {
@@ -35,11 +36,13 @@ _ACTIONS = {
 
 
 class Slot(IntEnum):
-    """What a line of the text is about. A correction's line takes the place of the same line of the message before."""
+    """What a line of the text is about, in the order in which they are read. A correction's line takes the place of the
+    line of the same number in the message before."""
 
     HEADLINE = 1
     CAUSE = 2
     ACTION = 3
+    FINDINGS = 7
     STUDY = 4
     MODEL = 5
     DISCLAIMER = 6
@@ -47,7 +50,7 @@ class Slot(IntEnum):
 
 def narrative(alert: Alert, subject: Subject, profile: Hl7Profile) -> dict[Slot, str]:
     """The text of the message, one thought a line; the headline alone says what happened."""
-    lines = {Slot.HEADLINE: _headline(alert)}
+    lines = {Slot.HEADLINE: (TEST if profile.test else "") + _headline(alert)}
     if alert.kind in (AlertKind.CORRECTION, AlertKind.WITHDRAWAL, AlertKind.WRONG_PATIENT) and alert.cause:
         lines[Slot.CAUSE] = f"Why: {_sentence(alert.cause)}"
     action = _ACTIONS.get(alert.acr_category or 0)
@@ -55,6 +58,9 @@ def narrative(alert: Alert, subject: Subject, profile: Hl7Profile) -> dict[Slot,
         lines[Slot.ACTION] = "This says nothing about the images: read the study as if there were no AI."
     elif not alert.retracts and action is not None and (not alert.research or alert.override):
         lines[Slot.ACTION] = action
+    if not alert.retracts and len(alert.answer.findings) > 1:
+        ordered = enumerate(gravest_first(alert.answer.findings), 1)
+        lines[Slot.FINDINGS] = "\n".join(_finding(number, finding, alert.tells_numbers) for number, finding in ordered)
     lines[Slot.STUDY] = _study(subject, profile)
     lines[Slot.MODEL] = _model(alert, profile)
     lines[Slot.DISCLAIMER] = _disclaimer(alert)
@@ -103,6 +109,13 @@ def _said(alert: Alert) -> str:
     if answer.reason is not None and not answer.kind.analysed and answer.reason.text.rstrip(".") not in sentence:
         sentence += f" Reason: {_sentence(answer.reason.text)}"
     return sentence
+
+
+def _finding(number: int, finding: Finding, with_values: bool) -> str:
+    """One of several findings."""
+    values = [item.text() for item in finding.measurements] if with_values else []
+    grade = [] if finding.acr_category is None else [f"ACR category {finding.acr_category}"]
+    return f"Finding {number}: {', '.join([finding.concept.meaning, finding.site.meaning, *values, *grade])}."
 
 
 def _study(subject: Subject, profile: Hl7Profile) -> str:

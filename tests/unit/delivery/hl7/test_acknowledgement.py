@@ -15,7 +15,7 @@ def framed(*blocks: bytes) -> bytes:
 
 
 def test_an_acknowledgement_is_read() -> None:
-    assert parse_acknowledgement(ACCEPTED) == Acknowledgement("AA", "", "V1")
+    assert parse_acknowledgement(ACCEPTED) == Acknowledgement("AA", "", "V1", own_id="1")
 
 
 @pytest.mark.parametrize("ending", [b"\r", b"\n", b"\r\n"])

@@ -21,10 +21,10 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian
 
 from vigil.delivery.errors import DestinationInvalid, MessageInvalid
-from vigil.delivery.hl7.alert import AlertKind
+from vigil.delivery.hl7.alert import Alert, AlertKind
 from vigil.delivery.hl7.conformance import faults
 from vigil.delivery.hl7.escape import one_line, readable
-from vigil.delivery.hl7.message import build_oru, compose
+from vigil.delivery.hl7.message import compose, write
 from vigil.delivery.hl7.profile import Hl7Profile, StudyUidAs, Version
 from vigil.delivery.hl7.segment import coded as segment_coded
 from vigil.domain import codes
@@ -33,6 +33,10 @@ from vigil.domain.concepts import Code
 
 GOLDEN = Path(__file__).parent / "golden"
 HAEMORRHAGE = Code("1386000", "SCT", "Intracranial hemorrhage")
+
+
+def build_oru(made: Alert, profile: Hl7Profile) -> bytes:
+    return write(made, profile).content
 
 
 def read(content: bytes, codec: str = "utf-8") -> hl7.Message:
@@ -344,7 +348,7 @@ def test_a_retraction_takes_every_value_back_whatever_the_answer_is_now(
 
 
 @pytest.mark.parametrize("version", list(Version))
-@pytest.mark.parametrize("study_uid", list(StudyUidAs))
+@pytest.mark.parametrize("study_uid", [StudyUidAs.ST, StudyUidAs.HD, StudyUidAs.RP])
 @pytest.mark.parametrize("zds", [False, True])
 def test_every_profile_conforms_to_its_version(version: Version, study_uid: StudyUidAs, zds: bool) -> None:
     profile = replace(PROFILE, version=version, study_uid=study_uid, zds=zds)

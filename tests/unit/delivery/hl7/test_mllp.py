@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from mllp_cases import destination, message
 
 from hospital.network import free_port
 from hospital.pacs import SilentNode
-from hospital.ris import Certificates, Ris
-from vigil.delivery.destination import Connection, RisDestination
-from vigil.delivery.errors import DestinationRefused, DestinationSilent, DestinationUnreachable, ProtocolError
+from hospital.ris import Ris
+from vigil.delivery.destination import Address, Connection, RisDestination
+from vigil.delivery.errors import DestinationSilent, DestinationUnreachable, ProtocolError
 from vigil.delivery.hl7.mllp import MllpClient
 from vigil.delivery.hl7.profile import Hl7Profile
 from vigil.domain.errors import Stopping
-
-
-def message(control_id: str, text: str = "Müller 山田") -> bytes:
-    lines = [
-        f"MSH|^~\\&|VIGIL|HOSP|EHR|HOSP|20261122204500||ORU^R01^ORU_R01|{control_id}|P|2.5.1||||||UNICODE UTF-8",
-        f"NTE|1||{text}",
-    ]
-    return ("\r".join(lines) + "\r").encode()
-
-
-def destination(port: int, connection: Connection = Connection.PERSISTENT, timeout_s: float = 5.0) -> RisDestination:
-    return RisDestination(
-        "ed", "127.0.0.1", port, Hl7Profile(), timeout_s=timeout_s, connect_timeout_s=2.0, connection=connection
-    )
 
 
 @pytest.fixture
@@ -306,91 +286,92 @@ def test_the_small_ris_keeps_counting_after_a_restart(ris: Ris, stop: threading.
     assert [path.name for path in ris.received()] == ["0001-V1.hl7", "0002-V2.hl7"]
 
 
-@dataclass(frozen=True)
-class Authority:
-    certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
-    folder: Path
-
-    def file(self) -> Path:
-        path = self.folder / "authority.pem"
-        path.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
-        return path
-
-    def issue(self, name: str) -> tuple[Path, Path]:
-        """Files of a certificate for 127.0.0.1 and of its key."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        certificate = _certificate(name, key.public_key(), self.certificate.subject, self.key, authority=False)
-        certificate_file, key_file = self.folder / f"{name}.pem", self.folder / f"{name}.key"
-        certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        key_file.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
-        return certificate_file, key_file
+COMMIT = Hl7Profile(accept_acknowledgement="AL", application_acknowledgement="NE")
+COMMIT_AND_ANSWER = Hl7Profile(accept_acknowledgement="AL", application_acknowledgement="AL")
 
 
-def _certificate(
-    name: str, key: ec.EllipticCurvePublicKey, issuer: x509.Name | None, issuer_key: ec.EllipticCurvePrivateKey,
-    authority: bool,
-) -> x509.Certificate:
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = dt.datetime.now(dt.UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer or subject)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
-        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .sign(issuer_key, hashes.SHA256())
-    )
+@pytest.mark.parametrize(("code", "accepted", "rejected"), [("CA", True, False), ("CE", False, False), ("CR", False, True)])
+def test_in_enhanced_mode_the_commit_is_the_answer(
+    ris: Ris, stop: threading.Event, code: str, accepted: bool, rejected: bool
+) -> None:
+    ris.answer(code)
+    with MllpClient(destination(ris.port, profile=COMMIT)) as client:
+        acknowledgement = client.send(message("V1"), "V1", stop)
+    assert (acknowledgement.code, acknowledgement.accepted, acknowledgement.rejected) == (code, accepted, rejected)
 
 
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    key = ec.generate_private_key(ec.SECP256R1())
-    return Authority(_certificate("Test authority", key.public_key(), None, key, authority=True), key, tmp_path)
+@pytest.mark.parametrize("code", ["AA", "AE"])
+def test_in_enhanced_mode_the_application_s_answer_is_waited_for_where_it_was_asked_for(
+    ris: Ris, stop: threading.Event, code: str
+) -> None:
+    ris.answer(f"CA-{code}")
+    with MllpClient(destination(ris.port, profile=COMMIT_AND_ANSWER)) as client:
+        assert client.send(message("V1"), "V1", stop).code == code
+        ris.answer("AA")
+        assert client.send(message("V2"), "V2", stop).code == "AA"
+    assert [path.read_bytes() for path in ris.received()] == [message("V1"), message("V2")]
 
 
-def test_a_receiver_with_mutual_tls_is_served(tmp_path: Path, authority: Authority, stop: threading.Event) -> None:
-    certificates = Certificates(*authority.issue("ris"), client_authority=authority.file())
-    context = ssl.create_default_context(cafile=authority.file())
-    context.load_cert_chain(*authority.issue("vigil"))
-    with Ris(tmp_path / "ris", certificates=certificates) as ris, MllpClient(destination(ris.port), context) as client:
+def test_an_application_s_answer_that_asks_for_it_is_answered_with_a_commit(ris: Ris, stop: threading.Event) -> None:
+    ris.answer("CA-AA")
+    with MllpClient(destination(ris.port, profile=COMMIT_AND_ANSWER)) as client:
+        client.send(message("V1"), "V1", stop)
+        answered = ris.wait_for_accept()
+    assert str(answered.segment("MSA")(1)) == "CA"
+    assert len(str(answered.segment("MSA")(2))) == 20
+
+
+def test_a_commit_without_the_application_s_answer_is_a_delivery(ris: Ris, stop: threading.Event) -> None:
+    ris.answer("CA")
+    with MllpClient(destination(ris.port, timeout_s=1.0, profile=COMMIT_AND_ANSWER)) as client:
+        assert client.send(message("V1"), "V1", stop).code == "CA"
+    assert len(ris.received()) == 1
+
+
+def pair(first: int, second: int, timeout_s: float = 5.0) -> RisDestination:
+    return destination(first, timeout_s=timeout_s, second=Address("127.0.0.1", second))
+
+
+def test_the_second_address_takes_over_from_one_that_is_down_and_is_named(ris: Ris, stop: threading.Event) -> None:
+    with MllpClient(pair(free_port(), ris.port)) as client:
         for control_id in ("V1", "V2"):
-            assert client.send(message(control_id), control_id, stop).accepted
+            acknowledgement = client.send(message(control_id), control_id, stop)
+            assert (acknowledgement.code, acknowledgement.receiver) == ("AA", f"127.0.0.1:{ris.port}")
+    assert len(ris.received()) == 2
 
 
-def test_a_missing_client_certificate_is_named(tmp_path: Path, authority: Authority, stop: threading.Event) -> None:
-    certificates = Certificates(*authority.issue("ris"), client_authority=authority.file())
-    context = ssl.create_default_context(cafile=authority.file())
-    with (
-        Ris(tmp_path / "ris", certificates=certificates) as ris,
-        MllpClient(destination(ris.port), context) as client,
-        pytest.raises((DestinationRefused, DestinationSilent), match="client certificate"),
-    ):
+def test_a_first_address_that_takes_and_does_not_answer_gives_way_at_the_next_attempt(
+    ris: Ris, stop: threading.Event
+) -> None:
+    with SilentNode() as node, MllpClient(pair(node.port, ris.port, timeout_s=0.5)) as client:
+        with pytest.raises(DestinationSilent):
+            client.send(message("V1"), "V1", stop)
+        assert client.send(message("V1"), "V1", stop).receiver == f"127.0.0.1:{ris.port}"
+
+
+def test_the_first_address_is_used_again_when_the_second_fails(ris: Ris, tmp_path: Path, stop: threading.Event) -> None:
+    first = free_port()
+    with MllpClient(pair(first, ris.port)) as client:
+        assert client.send(message("V1"), "V1", stop).receiver.endswith(f":{ris.port}")
+        ris.stop()
+        with Ris(tmp_path / "first", port=first):
+            assert client.send(message("V2"), "V2", stop).receiver == f"127.0.0.1:{first}"
+
+
+def test_the_first_address_is_tried_again_after_a_while(
+    ris: Ris, tmp_path: Path, stop: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vigil.delivery.hl7.mllp.FAIL_BACK_S", 0.0)
+    first = free_port()
+    with MllpClient(pair(first, ris.port)) as client:
+        assert client.send(message("V1"), "V1", stop).receiver.endswith(f":{ris.port}")
+        with Ris(tmp_path / "first", port=first):
+            assert client.send(message("V2"), "V2", stop).receiver == f"127.0.0.1:{first}"
+
+
+def test_where_neither_address_answers_both_are_told(stop: threading.Event) -> None:
+    first, second = free_port(), free_port()
+    with MllpClient(pair(first, second)) as client, pytest.raises(DestinationUnreachable) as raised:
         client.send(message("V1"), "V1", stop)
-
-
-def test_an_untrusted_receiver_gets_nothing(tmp_path: Path, authority: Authority, stop: threading.Event) -> None:
-    with (
-        Ris(tmp_path / "ris", certificates=Certificates(*authority.issue("ris"))) as ris,
-        MllpClient(destination(ris.port), ssl.create_default_context()) as client,
-        pytest.raises(DestinationRefused, match="TLS failed: certificate verify failed"),
-    ):
-        client.send(message("V1"), "V1", stop)
-    assert ris.received() == []
-
-
-def test_tls_to_a_port_without_tls_does_not_hold_us(stop: threading.Event) -> None:
-    with (
-        SilentNode() as node,
-        MllpClient(destination(node.port), ssl.create_default_context()) as client,
-        pytest.raises(DestinationSilent, match="does this port speak TLS"),
-    ):
-        client.send(message("V1"), "V1", stop)
+    assert f":{first})" in raised.value.message
+    assert f":{second})" in raised.value.message
