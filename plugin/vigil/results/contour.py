@@ -20,7 +20,12 @@ def outlines(mask: Mask) -> list[Polygon]:
     the first pixel is (0, 0), its centre (0.5, 0.5) (PS3.3 C.18.6.1.2). The points are the middles of the pixel edges
     between inside and outside, so the outline never leaves the image.
     """
-    following = _edges(mask)
+    box = surroundings(mask, 0)
+    if box is None:
+        return []
+    rows, columns = box
+    corner = np.array([columns.start, rows.start], dtype=float)
+    following = _edges(mask[box])  # a finding takes up little of a plane
     polygons = []
     while following:
         start = min(following)
@@ -34,7 +39,7 @@ def outlines(mask: Mask) -> list[Polygon]:
                 break
             step = _turn(corners[-2], step, following[step])
         closed = np.array(corners, dtype=float)
-        middles = (closed[:-1] + closed[1:]) / 2
+        middles = (closed[:-1] + closed[1:]) / 2 + corner
         polygons.append(np.vstack([middles, middles[:1]]))
     return sorted(polygons, key=lambda polygon: -abs(signed_area(polygon)))
 
@@ -47,11 +52,11 @@ def thinned(outline: Polygon) -> Polygon:
 
 def outline_of_largest(mask: Mask) -> Polygon | None:
     """The outer boundary of the largest connected part of a plane mask, None of an empty one."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not rows.size:
+    box = surroundings(mask, 0)
+    if box is None:
         return None
-    box = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return np.asarray(outlines(largest_part(box))[0] + (columns[0], rows[0]))
+    rows, columns = box
+    return np.asarray(outlines(largest_part(mask[box]))[0] + (columns.start, rows.start))
 
 
 def largest_part(mask: Mask) -> Mask:
