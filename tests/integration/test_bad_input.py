@@ -16,6 +16,7 @@ from pydicom.uid import (
     MPEG2MPML,
     EncapsulatedPDFStorage,
     EnhancedSRStorage,
+    MRImageStorage,
     RTStructureSetStorage,
     generate_uid,
 )
@@ -141,6 +142,22 @@ def test_a_child_is_out_of_scope_and_the_reason_is_in_people_s_words(hospital: H
 
     answer = is_told(hospital, settle(hospital, images), "not-analysed", "out-of-scope")
     assert "10 years" in answer["sentence"]
+
+
+@pytest.mark.parametrize(("keyword", "value", "told"), [
+    ("ContrastBolusAgent", "Ultravist 300", "a contrast agent was given ('Ultravist 300')"),
+    ("SOPClassUID", MRImageStorage, "images say that they are CT, but were stored as MR"),
+], ids=["a-wrong-phase", "an-mr-that-says-ct"])
+def test_a_study_out_of_intended_use_says_why_in_people_s_words(
+    hospital: Hospital, keyword: str, value: str, told: str
+) -> None:
+    images = head_study(f"use-{keyword}"[:16])
+    for image in images:
+        setattr(image, keyword, value)
+        image.file_meta.MediaStorageSOPClassUID = image.SOPClassUID
+    store(hospital, images)
+
+    assert told in is_told(hospital, settle(hospital, images), "not-analysed", "out-of-scope")["sentence"]
 
 
 def test_the_same_slice_twice_is_used_once(hospital: Hospital) -> None:

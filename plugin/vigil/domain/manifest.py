@@ -89,6 +89,20 @@ class Range(Strict):
         return self
 
 
+class AnyOf(Strict):
+    """Accepted values of a text of the header, in any case of letters."""
+
+    any_of: tuple[Annotated[str, Field(min_length=1)], ...] = Field(min_length=1)
+    unknown: WhenUnknown = WhenUnknown.REFUSE
+
+
+class Contrast(StrEnum):
+    NONE = "none"
+    """Only images without a contrast agent: one that the header names refuses them."""
+    GIVEN = "given"
+    """Only images whose header names a contrast agent."""
+
+
 class Scope(Strict):
     """On what the model may run (law 5)."""
 
@@ -96,6 +110,16 @@ class Scope(Strict):
     body_part: BodyPart
     age_years: Range | None = None
     slice_thickness_mm: Range | None = None
+    sex: AnyOf | None = None
+    """Patient's Sex: M, F or O."""
+    manufacturers: AnyOf | None = None
+    """Words of Manufacturer, for example "siemens"."""
+    kernels: AnyOf | None = None
+    """Convolution Kernels, each whole, for example "H30s"."""
+    field_strength_t: Range | None = None
+    contrast: Contrast | None = None
+    views: AnyOf | None = None
+    """View Positions of projection images: PA, AP, LL, MLO, CC."""
 
 
 class SeriesInput(Strict):

@@ -16,6 +16,7 @@ from vigil.domain.answer import InputInstance, Reason
 from vigil.domain.errors import Category
 from vigil.domain.manifest import Manifest, SeriesInput
 from vigil.intake.completeness import Proof
+from vigil.intake.equipment import sex_reason
 from vigil.intake.header import ImageHeader
 from vigil.intake.scope import Region, age_reason, images_of_modality, is_image, region, region_reason
 from vigil.intake.selection import DECODABLE, Candidate, Selection, by_series, select
@@ -85,9 +86,10 @@ class _Appraiser:
         if all(found is Region.OTHER for found in regions.values()):
             reason = region_reason(Region.OTHER, images, body_part)
             return Appraisal(Verdict.NOT_APPLICABLE, reason, evidence=self._evidence(**evidence))
-        # From here on this model should answer; these two no further image can cure.
+        # From here on this model should answer; these no further image can cure.
         concerned = [image for image in images if regions[image.series_instance_uid] is not Region.OTHER]
-        final = self.content.identity_conflict or age_reason(concerned, self.manifest.scope)
+        scope = self.manifest.scope
+        final = self.content.identity_conflict or age_reason(concerned, scope) or sex_reason(concerned, scope)
         if final is not None:
             return self._short_of(final, images, patience_s=0.0, evidence=evidence)
         selection = select(images, self.manifest.scope, self.wanted, self.decodable)

@@ -62,6 +62,12 @@ class ImageHeader:
     """Of the pixels as stored, their representation and their rescale: equal means the same image under other UIDs."""
     protocol: str = ""
     """Protocol Name."""
+    sex: str = ""
+    manufacturer: str = ""
+    kernels: tuple[str, ...] = ()
+    field_strength_t: float | None = None
+    contrast_agent: str = ""
+    view_position: str = ""
 
 
 def read_header(orthanc_id: str, dicom: bytes) -> ImageHeader:
@@ -129,6 +135,12 @@ def _header(orthanc_id: str, instance: Instance) -> ImageHeader:
         age_by_birth_date_years=by_birth_date,
         pixel_sha256=_pixel_sha256(attributes, instance),
         protocol=protocol,
+        sex=attributes.text(0x00100040).upper(),
+        manufacturer=attributes.words(0x00080070),
+        kernels=attributes.code_strings(0x00181210),
+        field_strength_t=attributes.decimal(0x00180087),
+        contrast_agent=attributes.words(0x00180010),
+        view_position=attributes.text(0x00185101).upper(),
     )
 
 

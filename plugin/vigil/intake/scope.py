@@ -1,4 +1,5 @@
-"""Whether images lie within a model's intended use (law 5): modality, body part, age, slice thickness.
+"""Whether images lie within a model's intended use (law 5): modality, body part, age, slice thickness. (How they were made:
+:mod:`vigil.intake.equipment`.)
 
 What a header does not say is refused unless the manifest accepts it. Reasons are in people's words: a radiologist reads
 them on the Secondary Capture.
@@ -115,17 +116,19 @@ def thickness_reason(images: Sequence[ImageHeader], scope: Scope) -> Reason | No
     if limits is None:
         return None
     known = sorted({image.slice_thickness_mm for image in images if image.slice_thickness_mm is not None})
-    wanted = _span(limits, " mm")
+    wanted = span(limits, " mm")
     if not known:
         if limits.unknown is WhenUnknown.ACCEPT:
             return None
         return Reason(Category.OUT_OF_SCOPE, f"the header gives no slice thickness; this model is for {wanted}")
     for thickness in known:
-        if (limits.minimum is not None and thickness < limits.minimum) or (
-            limits.maximum is not None and thickness > limits.maximum
-        ):
+        if not lies_within(thickness, limits):
             return Reason(Category.OUT_OF_SCOPE, f"slices are {thickness:g} mm thick; this model is for {wanted}")
     return None
+
+
+def lies_within(value: float, limits: Range) -> bool:
+    return (limits.minimum is None or value >= limits.minimum) and (limits.maximum is None or value <= limits.maximum)
 
 
 def has_word(text: str, word: str) -> bool:
@@ -172,10 +175,10 @@ def _age(years: float) -> str:
 def _ages(limits: Range) -> str:
     if limits.minimum is not None and limits.maximum is None:
         return f"{limits.minimum:g} and over"
-    return _span(limits, "")
+    return span(limits, "")
 
 
-def _span(limits: Range, unit: str) -> str:
+def span(limits: Range, unit: str) -> str:
     if limits.minimum is None:
         return "any value" if limits.maximum is None else f"up to {limits.maximum:g}{unit}"
     return f"{limits.minimum:g}{unit} and more" if limits.maximum is None else f"{limits.minimum:g} to {limits.maximum:g}{unit}"

@@ -35,6 +35,7 @@ from vigil.domain.errors import Category
 from vigil.domain.manifest import Scope, SeriesInput
 from vigil.intake.acquisitions import Built, split_stacks
 from vigil.intake.completeness import Completeness, judge
+from vigil.intake.equipment import equipment_reason
 from vigil.intake.errors import TooFewSlices
 from vigil.intake.header import ImageHeader
 from vigil.intake.scope import Region, has_word, region, region_reason, thickness_reason
@@ -191,5 +192,5 @@ def _usable(built: Built, scope: Scope, wanted: SeriesInput) -> SliceStack | Rea
             Category.STUDY_TOO_LARGE,
             f"{len(stack.headers)} slices; this model takes at most {wanted.maximum_slices}",
         )
-    return thickness_reason(stack.headers, scope) or stack
+    return thickness_reason(stack.headers, scope) or equipment_reason(stack.headers, scope) or stack
 
