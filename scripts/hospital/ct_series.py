@@ -45,6 +45,8 @@ class Acquisition:
     accession: str = "ACC-1"
     started: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC).replace(microsecond=0))
     declare_images: bool = False
+    drift: tuple[float, float] = (0.0, 0.0)
+    """Of a tilted gantry: by how many mm a slice lies further along row and column direction for each mm along the normal."""
 
 
 def ct_series(hu: NDArray[np.number], acquisition: Acquisition, patient: Patient = Patient()) -> Iterator[Dataset]:
@@ -73,7 +75,8 @@ def plain_slices(stored: NDArray[np.uint16], acquisition: Acquisition, patient: 
     study_seed = acquisition.study_seed or acquisition.seed
     date, time = acquisition.started.strftime("%Y%m%d"), acquisition.started.strftime("%H%M%S")
     for index in range(slices):
-        position = np.array(acquisition.origin_mm) + normal * spacing[0] * index
+        step = normal + acquisition.drift[0] * row + acquisition.drift[1] * column
+        position = np.array(acquisition.origin_mm) + step * spacing[0] * index
         ds = Dataset()
         ds.SpecificCharacterSet = patient.character_set
         ds.SOPInstanceUID = generate_uid(entropy_srcs=[acquisition.seed, "instance", str(index)])

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import hl7
+import numpy as np
 import pytest
-from pydicom import Dataset
+from numpy.typing import NDArray
+from pydicom import Dataset, dcmread
 
 from hospital import modality
 from hospital.census import Census, analyses, take_census, wait_settled, wait_until
-from hospital.ct_series import Patient
+from hospital.ct_series import Acquisition, Patient, ct_series
 from hospital.hospital import MODEL, Hospital
 from hospital.orthanc import Orthanc
 from hospital.patients import head_study
+from hospital.phantom import Head, phantom
 
 QUICK = {"Retry": {"FirstDelaySeconds": 0.3, "MaximumDelaySeconds": 1.0}, "Reconcile": {"IntervalSeconds": 2.0}}
 
@@ -54,6 +58,40 @@ def test_a_head_with_a_hyperdense_insert_is_positive_shown_and_alerted_once(hosp
     assert "19" in str(message) or "20" in str(message)
 
 
+def middle_of(segmentation: Dataset) -> NDArray[np.float64]:
+    """Of all that is outlined, in patient coordinates, frame by frame (PS3.3 C.7.6.2.1.1)."""
+    shared = segmentation.SharedFunctionalGroupsSequence[0]
+    row_mm, column_mm = map(float, shared.PixelMeasuresSequence[0].PixelSpacing)
+    directions = np.array(shared.PlaneOrientationSequence[0].ImageOrientationPatient, float)
+    places = []
+    for frame, pixels in zip(segmentation.PerFrameFunctionalGroupsSequence, segmentation.pixel_array, strict=True):
+        corner = np.array(frame.PlanePositionSequence[0].ImagePositionPatient, float)
+        rows, columns = np.nonzero(pixels)
+        places.append(corner + np.outer(columns * column_mm, directions[:3]) + np.outer(rows * row_mm, directions[3:]))
+    return np.concatenate(places).mean(axis=0)
+
+
+def test_a_head_of_a_tilted_gantry_is_measured_and_outlined_where_it_lies(hospital: Hospital) -> None:
+    """Each slice of the phantom is moved by a row, and its position by as much: 24 degrees."""
+    head = Head(insert_ml=20.0)
+    moved = np.stack([np.roll(plane, 20 - index, axis=0) for index, plane in enumerate(phantom(head))])
+    down_mm = head.spacing_mm[1]
+    images = list(ct_series(moved, Acquisition(
+        "tilted", spacing_mm=head.spacing_mm, drift=(0.0, down_mm / head.spacing_mm[0]), accession="ACC-TILT",
+        origin_mm=(-64 * 1.8 + 0.9, -64 * 1.8 + 0.9 - 20 * down_mm, -78.0)), Patient(patient_id="VIGIL-TILT")))
+    send(hospital, images)
+
+    census = settle(hospital, images)
+    census.exactly_once()
+    answer = census.analyses[0]["answer"]
+    assert answer["kind"] == "positive"
+    assert answer["measured"]["value"] == pytest.approx(20, abs=1.0)
+    drawn = next(item for item in census.analyses[0]["objects"] if item["role"] == "segmentation")
+    found, = hospital.orthanc.post("/tools/lookup", drawn["sop_instance_uid"].encode())
+    outlined = dcmread(BytesIO(hospital.orthanc.get_bytes(f"/instances/{found['ID']}/file")))
+    np.testing.assert_allclose(middle_of(outlined), head.insert_at_mm, atol=1.5)
+
+
 def test_a_head_without_it_is_negative_shown_and_alerts_nobody(hospital: Hospital) -> None:
     images = head_study("negative", insert_ml=None)
     send(hospital, images)
@@ -76,8 +114,6 @@ def test_the_same_images_sent_again_change_nothing(hospital: Hospital) -> None:
 
 
 def test_our_own_objects_that_come_back_from_the_pacs_are_known(hospital: Hospital) -> None:
-    from pydicom import dcmread
-
     images = head_study("echo")
     send(hospital, images)
     before = settle(hospital, images)

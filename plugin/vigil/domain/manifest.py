@@ -138,6 +138,8 @@ class SeriesInput(Strict):
     spacing_tolerance: float = Field(default=0.05, gt=0, lt=1)
     """Largest relative departure of a slice gap from the median gap; beyond it a slice is missing or the spacing
     irregular."""
+    largest_gantry_tilt_degrees: float = Field(default=0, ge=0, le=45)
+    """Up to which a tilted stack is straightened before the model sees it; 0 refuses any."""
     quiet_s: float = Field(default=0, ge=0)
     """Time without a new image that a study needs beside Orthanc's StableAge before a negative may leave."""
     give_up_after_s: float = Field(default=600, ge=0)

@@ -14,7 +14,8 @@ from vigil.intake.stack import SliceStack
 def affine_of(stack: SliceStack) -> NDArray[np.float64]:
     """4 x 4: maps (slice, row, column, 1) to patient coordinates (LPS) in mm (PS3.3 C.7.6.2.1.1).
 
-    Position and orientation of the first image place the volume; the step from slice to slice is the stack's.
+    Position and orientation of the first image place the volume; the step from slice to slice is the stack's, sideways
+    too where the gantry was tilted.
     """
     normal = np.array(stack.normal)
     along_row = np.array([header.orientation[:3] for header in stack.headers if header.orientation]).mean(axis=0)
@@ -22,8 +23,9 @@ def affine_of(stack: SliceStack) -> NDArray[np.float64]:
     along_row /= np.linalg.norm(along_row)
     slice_mm, row_mm, column_mm = stack.spacing_mm
     affine = np.eye(4)
-    affine[:3, 0] = normal * slice_mm
-    affine[:3, 1] = np.cross(normal, along_row) * row_mm  # the row index grows down a column
+    along_column = np.cross(normal, along_row)
+    affine[:3, 0] = (normal + stack.drift[0] * along_row + stack.drift[1] * along_column) * slice_mm
+    affine[:3, 1] = along_column * row_mm  # the row index grows down a column
     affine[:3, 2] = along_row * column_mm
     affine[:3, 3] = stack.headers[0].position_mm or (0.0, 0.0, 0.0)
     return affine

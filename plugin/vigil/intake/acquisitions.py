@@ -29,11 +29,17 @@ class Built:
     error: StackError | None = None
 
 
-def split_stacks(images: Sequence[ImageHeader], spacing_tolerance: float) -> tuple[Built, ...]:
+def split_stacks(
+    images: Sequence[ImageHeader], spacing_tolerance: float, largest_tilt_degrees: float = 0.0
+) -> tuple[Built, ...]:
     """The stacks of one series, each with its error where it makes no volume. Every image is in exactly one."""
-    return tuple(
-        built for grid in _grids(images) for built in _passes(grid, spacing_tolerance)
-    )
+    def build(part: Sequence[ImageHeader]) -> Built:
+        try:
+            return Built(tuple(part), stack=build_stack(part, spacing_tolerance, largest_tilt_degrees))
+        except StackError as error:
+            return Built(tuple(part), error=error)
+
+    return tuple(built for grid in _grids(images) for built in _passes(grid, build))
 
 
 def _grids(images: Sequence[ImageHeader]) -> list[list[ImageHeader]]:
@@ -48,20 +54,13 @@ def _grids(images: Sequence[ImageHeader]) -> list[list[ImageHeader]]:
     return grids
 
 
-def _build(images: Sequence[ImageHeader], spacing_tolerance: float) -> Built:
-    try:
-        return Built(tuple(images), stack=build_stack(images, spacing_tolerance))
-    except StackError as error:
-        return Built(tuple(images), error=error)
-
-
-def _passes(images: list[ImageHeader], spacing_tolerance: float) -> tuple[Built, ...]:
+def _passes(images: list[ImageHeader], build: Callable[[Sequence[ImageHeader]], Built]) -> tuple[Built, ...]:
     """Apart only where images conflict or interleave, and only if that gives stacks without conflict.
 
     A hole (SliceMissing) is never a reason to split: where odd and even slices are two passes of one scan, the pass that is
     whole would hide the slice that the other lacks.
     """
-    whole = _build(images, spacing_tolerance)
+    whole = build(images)
     if not isinstance(whole.error, SliceConflict | IrregularGeometry) or any(image.position_mm is None for image in images):
         return (whole,)
     for key in _KEYS:
@@ -70,7 +69,7 @@ def _passes(images: list[ImageHeader], spacing_tolerance: float) -> tuple[Built,
             groups.setdefault(key(image), []).append(image)
         if len(groups) < 2:
             continue
-        parts = tuple(_build(group, spacing_tolerance) for group in groups.values())
+        parts = tuple(build(group) for group in groups.values())
         clean = [part for part in parts if part.stack is not None or isinstance(part.error, SliceMissing)]
         broken = [part for part in parts if isinstance(part.error, SliceConflict | IrregularGeometry)]
         if clean and not broken and (isinstance(whole.error, SliceConflict) or _interleave(clean)):

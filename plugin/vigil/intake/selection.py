@@ -129,7 +129,7 @@ def _of_series(
         return [], (barred, len(series))
     candidates: list[Candidate] = []
     failures: list[tuple[Reason, int]] = []
-    for built in split_stacks(images, wanted.spacing_tolerance):
+    for built in split_stacks(images, wanted.spacing_tolerance, wanted.largest_gantry_tilt_degrees):
         result = _usable(built, scope, wanted)
         if isinstance(result, Reason):
             failures.append((result, len(built.images)))

@@ -6,6 +6,7 @@ spacing is what the positions say, not what Slice Thickness or Spacing Between S
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -30,7 +31,8 @@ class SliceStack:
 
     ``spacing_mm``: slice (along the normal), row, column. ``gaps_mm``: the n - 1 distances between neighbours.
     ``coverage_mm``: n times the slice spacing, from the outer face of the first slice to that of the last.
-    ``duplicates``: images left out because another one shows the same pixels at the same place.
+    ``duplicates``: images left out because another one shows the same pixels at the same place. ``drift``: of a tilted
+    gantry, by how many mm a slice lies further along the row and the column direction for each mm along the normal.
     """
 
     headers: tuple[ImageHeader, ...]
@@ -39,10 +41,18 @@ class SliceStack:
     gaps_mm: tuple[float, ...]
     coverage_mm: float
     duplicates: tuple[ImageHeader, ...] = ()
+    drift: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def tilt_degrees(self) -> float:
+        return math.degrees(math.atan(math.hypot(*self.drift)))
 
 
-def build_stack(headers: Iterable[ImageHeader], spacing_tolerance: float = 0.05) -> SliceStack:
+def build_stack(
+    headers: Iterable[ImageHeader], spacing_tolerance: float = 0.05, largest_tilt_degrees: float = 0.0
+) -> SliceStack:
     """Orders images of one grid. ``spacing_tolerance``: largest relative departure of a gap from the median gap.
+    ``largest_tilt_degrees``: of the gantry, up to which the stack is said to drift instead of refused.
 
     Raises: TooFewSlices; IrregularGeometry (mixed orientation, matrix or pixel spacing, gantry tilt, uneven spacing);
     SliceConflict (two different images at one position); SliceMissing.
@@ -59,7 +69,7 @@ def build_stack(headers: Iterable[ImageHeader], spacing_tolerance: float = 0.05)
     depths = np.array([depth for _, depth in kept])
     if len(kept) < 2:
         raise TooFewSlices("all images lie at one position: a volume needs at least two")
-    _refuse_tilt([image for image, _ in kept], normal)
+    drift = _drift([image for image, _ in kept], row, column, depths - depths[0], largest_tilt_degrees)
     gaps = np.diff(depths)
     _refuse_uneven(depths, gaps, spacing_tolerance)
     spacing = float(depths[-1] - depths[0]) / (len(kept) - 1)
@@ -71,6 +81,7 @@ def build_stack(headers: Iterable[ImageHeader], spacing_tolerance: float = 0.05)
         gaps_mm=tuple(float(gap) for gap in gaps),
         coverage_mm=spacing * len(kept),
         duplicates=tuple(dropped),
+        drift=drift,
     )
 
 
@@ -146,18 +157,34 @@ def _without_duplicates(
     return kept, dropped
 
 
-def _refuse_tilt(images: Sequence[ImageHeader], normal: NDArray[np.float64]) -> None:
-    """Slices that drift sideways make a sheared volume (gantry tilt), which a plain affine stack would bend."""
+def _drift(
+    images: Sequence[ImageHeader], row: NDArray[np.float64], column: NDArray[np.float64], depths: NDArray[np.float64],
+    largest_tilt_degrees: float,
+) -> tuple[float, float]:
+    """How slices move sideways from one to the next: a sheared volume, which a plain affine stack would bend.
+
+    Nothing where they stay within half a pixel. What is no straight line is no gantry's tilt.
+    """
     positions = np.array([image.position_mm for image in images], dtype=np.float64)
-    offsets = positions - positions[0]
-    sideways = np.linalg.norm(offsets - np.outer(offsets @ normal, normal), axis=1)
+    sideways = (positions - positions[0]) @ np.stack([row, column], axis=1)
     limit = 0.5 * min(images[0].pixel_spacing_mm or (0.0, 0.0))
-    worst = int(np.argmax(sideways))
-    if sideways[worst] > limit:
+    if float(np.linalg.norm(sideways, axis=1).max()) <= limit:
+        return 0.0, 0.0
+    drift = (depths @ sideways) / float(depths @ depths)
+    off_the_line = np.linalg.norm(sideways - np.outer(depths, drift), axis=1)
+    if float(off_the_line.max()) > limit:
+        worst = int(np.argmax(off_the_line))
         raise IrregularGeometry(
-            f"the slices do not lie straight above one another (gantry tilt?): image {_name(images[worst])} is "
-            f"{sideways[worst]:.1f} mm off the line through image {_name(images[0])}"
+            f"the slices do not lie on one line: image {_name(images[worst])} is {off_the_line[worst]:.1f} mm off it"
         )
+    tilt = math.degrees(math.atan(float(np.linalg.norm(drift))))
+    if tilt > largest_tilt_degrees:
+        allowed = f"at most {largest_tilt_degrees:g} degrees" if largest_tilt_degrees else "none"
+        raise IrregularGeometry(
+            f"the slices do not lie straight above one another (gantry tilt?): they drift sideways by {tilt:.1f} degrees; this "
+            f"model takes {allowed}"
+        )
+    return float(drift[0]), float(drift[1])
 
 
 def _refuse_uneven(depths: NDArray[np.float64], gaps: NDArray[np.float64], tolerance: float) -> None:

@@ -18,6 +18,7 @@ from vigil.domain.manifest import Manifest
 from vigil.imaging.arrived import ArrivedImages
 from vigil.imaging.errors import ImageGone, ImageReplaced
 from vigil.imaging.load import load_stack
+from vigil.imaging.straighten import straighten
 from vigil.inference.registry import InstalledModel
 from vigil.inference.runtime import Runtime
 from vigil.intake.header import ImageHeader, read_dataset, read_header
@@ -157,15 +158,19 @@ class Analyst:
         if model.problem is not None:
             raise VigilError(model.problem.text, category=model.problem.category)
         with self._metrics.stage("read"):
-            stack = build_stack([self._header(item) for item in analysis.inputs], model.manifest.inputs[0].spacing_tolerance)
+            wanted = model.manifest.inputs[0]
+            stack = build_stack([self._header(item) for item in analysis.inputs], wanted.spacing_tolerance,
+                                wanted.largest_gantry_tilt_degrees)
             loaded = load_stack(stack, self._gateway.dicom, stop=self._stop, held=lambda header: self._images.take(
                 header.orthanc_id, header.content_sha256))
             volume, sources = loaded.volume, tuple(read_dataset(head) for head in loaded.heads)
+            straight = straighten(volume)
         with self._metrics.stage("infer"):
-            inference = self._runtime.run(model, volume, operating_point=analysis.operating_point, stop=self._stop)
+            inference = self._runtime.run(model, straight.volume, operating_point=analysis.operating_point, stop=self._stop)
         for name, seconds in inference.timings_s.items():
             self._metrics.observe_stage(f"infer-{name}", seconds)
-        return Looked(inference.answer, sources, volume.voxels, inference.masks)
+        masks = {region: straight.back(mask) for region, mask in inference.masks.items()}
+        return Looked(inference.answer, sources, volume.voxels, masks)
 
     def _header(self, item: InputInstance) -> ImageHeader:
         """Of the image that was chosen, and of no other that has come to stand under its id."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import struct
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,6 +59,34 @@ def read_by_simpleitk(datasets: Sequence[Dataset], folder: Path) -> SimpleITK.Im
     reader = SimpleITK.ImageSeriesReader()
     reader.SetFileNames(SimpleITK.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder)))
     return reader.Execute()
+
+
+def read_by_dcm2niix(
+    datasets: Sequence[Dataset], folder: Path, pattern: str = "*.nii"
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The series as dcm2niix orders and reads it: voxels [slice, row, column] and their affine to LPS."""
+    sent, made = folder / "sent", folder / "made"
+    sent.mkdir()
+    made.mkdir()
+    for index, dataset in enumerate(datasets):
+        (sent / f"{index:04}.dcm").write_bytes(dicom_bytes(dataset))
+    subprocess.run(["dcm2niix", "-z", "n", "-b", "n", "-f", "%s", "-o", str(made), str(sent)], check=True, capture_output=True)
+    found, = made.glob(pattern)
+    return read_nifti(found)
+
+
+def read_nifti(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """NIfTI-1, little endian: values [k, j, i] and the affine of (k, j, i) to LPS (nifti1.h: method 3, axes RAS)."""
+    content = path.read_bytes() if path.suffix != ".gz" else gzip.decompress(path.read_bytes())
+    dimensions = struct.unpack_from("<8h", content, 40)
+    dtype = {2: "u1", 4: "<i2", 8: "<i4", 16: "<f4", 512: "<u2"}[struct.unpack_from("<h", content, 70)[0]]
+    offset, slope, intercept = struct.unpack_from("<3f", content, 108)
+    shape = dimensions[3:0:-1]
+    values = np.frombuffer(content, dtype, int(np.prod(shape)), int(offset)).reshape(shape).astype(np.float64)
+    rows = np.array(struct.unpack_from("<12f", content, 280)).reshape(3, 4)
+    affine = np.eye(4)
+    affine[:3] = np.diag([-1.0, -1.0, 1.0]) @ rows[:, [2, 1, 0, 3]]
+    return values * (slope or 1.0) + intercept, affine
 
 
 def affine_of_image(image: SimpleITK.Image) -> NDArray[np.float64]:

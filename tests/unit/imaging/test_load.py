@@ -16,6 +16,7 @@ from imaging_cases import (
     affine_of_image,
     lopsided,
     oblique,
+    read_by_dcm2niix,
     read_by_simpleitk,
     series,
     stack_of,
@@ -48,6 +49,27 @@ def test_voxels_and_affine_are_those_of_simpleitk(orientation: tuple[float, ...]
     np.testing.assert_allclose(volume.affine, affine_of_image(image), atol=1e-4)
     assert volume.voxels.dtype == np.float32
     assert volume.spacing_mm == pytest.approx(SPACING, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "orientation", [AXIAL, SAGITTAL, CORONAL, FEET_UP, oblique()], ids=["axial", "sagittal", "coronal", "feet up", "oblique"]
+)
+def test_voxels_and_their_places_are_those_of_dcm2niix(orientation: tuple[float, ...], tmp_path: Path) -> None:
+    """It turns rows, and slices where it likes: so places are compared, not arrays."""
+    acquisition = Acquisition(
+        seed="nii", spacing_mm=SPACING, origin_mm=(-31.25, 12.5, -140.75), orientation=orientation  # type: ignore[arg-type]
+    )
+    datasets = series(lopsided(), acquisition)
+    stack, files = stack_of(datasets)
+    volume = load_volume(stack, files.get)
+    theirs, affine = read_by_dcm2niix(datasets, tmp_path)
+    to_ours = np.linalg.inv(volume.affine) @ affine
+    indices = np.stack(np.meshgrid(*(np.arange(count) for count in theirs.shape), indexing="ij"), -1).reshape(-1, 3)
+    ours = indices @ to_ours[:3, :3].T + to_ours[:3, 3]
+    np.testing.assert_allclose(ours, np.rint(ours), atol=2e-3)
+    at = np.rint(ours).astype(int)
+    assert theirs.size == volume.voxels.size
+    np.testing.assert_array_equal(volume.voxels[at[:, 0], at[:, 1], at[:, 2]], theirs.ravel())
 
 
 def test_slices_lie_in_the_stack_s_order_and_hold_what_was_sent() -> None:

@@ -191,6 +191,44 @@ def test_a_tilted_gantry_is_irregular(degrees):
     ]
     with pytest.raises(IrregularGeometry, match="gantry tilt"):
         build_stack(images)
+    with pytest.raises(IrregularGeometry, match=f"drift sideways by {abs(degrees)}.0 degrees; this model takes at most 0.5"):
+        build_stack(images, largest_tilt_degrees=0.5)
+    stack = build_stack(images[::-1], largest_tilt_degrees=20.1)
+    assert stack.tilt_degrees == pytest.approx(abs(degrees))
+    assert stack.drift == pytest.approx((0.0, tilt), abs=1e-9)
+    assert stack.spacing_mm[0] == pytest.approx(3.0), "along the normal, not along the drift"
+
+
+def test_a_stack_that_is_straight_to_half_a_pixel_has_no_tilt():
+    images = [
+        replace(image, position_mm=(-10.0 + 0.2 * (i % 2), 20.0, image.position_mm[2])) for i, image in enumerate(slices(9))
+    ]
+    assert build_stack(images, largest_tilt_degrees=30).drift == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("bend", [lambda i: 0.05 * i * i, lambda i: 3.0 * (i == 5), lambda i: float(i if i < 6 else 10 - i)])
+def test_slices_that_lie_on_no_line_are_no_tilt(bend):
+    images = [
+        replace(image, position_mm=(image.position_mm[0] + bend(i), image.position_mm[1], image.position_mm[2]))
+        for i, image in enumerate(slices(12, spacing=3.0))
+    ]
+    with pytest.raises(IrregularGeometry, match="do not lie on one line: image"):
+        build_stack(images, largest_tilt_degrees=45)
+
+
+@given(rotations(), st.floats(-0.5, 0.5), st.floats(-0.5, 0.5), st.integers(3, 30), st.integers(0, 2**32))
+def test_the_drift_of_any_orientation_is_found_in_any_order(orientation, along_row, along_column, n, seed):
+    row, column = np.array(orientation[:3]), np.array(orientation[3:])
+    assume(max(abs(along_row), abs(along_column)) * 2.0 * (n - 1) > 0.5)
+    images = [
+        replace(image, position_mm=tuple(float(v) for v in np.array(image.position_mm) + 2.0 * i * (
+            along_row * row + along_column * column)))
+        for i, image in enumerate(slices(n, orientation=orientation))
+    ]
+    stack = build_stack(random.Random(seed).sample(images, n), largest_tilt_degrees=45)
+    assert list(stack.headers) == images
+    assert stack.drift == pytest.approx((along_row, along_column), abs=1e-6)
+    assert stack.spacing_mm[0] == pytest.approx(2.0, abs=1e-6)
 
 
 def test_two_spacings_in_one_stack_are_irregular():
