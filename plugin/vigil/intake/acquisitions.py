@@ -1,13 +1,15 @@
-"""One series can hold several stacks: another orientation, a second pass over the same place, another reconstruction.
+"""One series can hold several stacks: another orientation, a second pass over the same place, another reconstruction, echo,
+diffusion weighting or phase.
 
-They are told apart only as far as it takes to get clean stacks. Acquisition numbers alone mean nothing: a step-and-shoot
-head has one for every slice.
+They are told apart only as far as it takes to get clean stacks: by one thing that differs, else by two or three together.
+Acquisition numbers alone mean nothing: a step-and-shoot head has one for every slice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from itertools import chain, combinations
 
 from vigil.intake.errors import IrregularGeometry, SliceConflict, SliceMissing, StackError
 from vigil.intake.header import ImageHeader
@@ -16,8 +18,13 @@ from vigil.intake.stack import SliceStack, build_stack, same_grid
 _KEYS: tuple[Callable[[ImageHeader], Hashable], ...] = (
     lambda image: image.acquisition_number,
     lambda image: image.image_type,
-    lambda image: (image.acquisition_number, image.image_type),
+    lambda image: image.kernels,
+    lambda image: image.echo_time_ms,
+    lambda image: image.b_value,
+    lambda image: image.temporal_position,
+    lambda image: image.trigger_time_ms,
 )
+MOST_KEYS_TOGETHER = 3
 
 
 @dataclass(frozen=True)
@@ -63,12 +70,11 @@ def _passes(images: list[ImageHeader], build: Callable[[Sequence[ImageHeader]], 
     whole = build(images)
     if not isinstance(whole.error, SliceConflict | IrregularGeometry) or any(image.position_mm is None for image in images):
         return (whole,)
-    for key in _KEYS:
+    differing = [key for key in _KEYS if len({key(image) for image in images}) > 1]
+    for keys in chain.from_iterable(combinations(differing, count) for count in range(1, MOST_KEYS_TOGETHER + 1)):
         groups: dict[Hashable, list[ImageHeader]] = {}
         for image in images:
-            groups.setdefault(key(image), []).append(image)
-        if len(groups) < 2:
-            continue
+            groups.setdefault(tuple(key(image) for key in keys), []).append(image)
         parts = tuple(build(group) for group in groups.values())
         clean = [part for part in parts if part.stack is not None or isinstance(part.error, SliceMissing)]
         broken = [part for part in parts if isinstance(part.error, SliceConflict | IrregularGeometry)]

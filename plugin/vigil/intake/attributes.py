@@ -65,6 +65,14 @@ class Attributes:
             return ()
         return numbers if all(math.isfinite(number) for number in numbers) else ()
 
+    def double(self, tag: int) -> float | None:
+        """The first Floating Point Double; None where it is absent or no finite number."""
+        element = self._element(tag)
+        if element is None or len(element.value or b"") < 8:
+            return None
+        value: float = struct.unpack_from("<d" if element.is_little_endian else ">d", element.value or b"")[0]
+        return value if math.isfinite(value) else None
+
     def unsigned_short(self, tag: int) -> int:
         """0 where the attribute is absent."""
         element = self._element(tag)

@@ -68,6 +68,10 @@ class ImageHeader:
     field_strength_t: float | None = None
     contrast_agent: str = ""
     view_position: str = ""
+    echo_time_ms: float | None = None
+    b_value: float | None = None
+    temporal_position: int | None = None
+    trigger_time_ms: float | None = None
 
 
 def read_header(orthanc_id: str, dicom: bytes) -> ImageHeader:
@@ -141,6 +145,10 @@ def _header(orthanc_id: str, instance: Instance) -> ImageHeader:
         field_strength_t=attributes.decimal(0x00180087),
         contrast_agent=attributes.words(0x00180010),
         view_position=attributes.text(0x00185101).upper(),
+        echo_time_ms=attributes.decimal(0x00180081),
+        b_value=attributes.double(0x00189087),
+        temporal_position=attributes.integer(0x00200100),
+        trigger_time_ms=attributes.decimal(0x00181060),
     )
 
 

@@ -2,7 +2,7 @@
 
 Among stacks that serve, the best is, in this order: the one that covers most (to the nearest centimetre, so that a thick
 series does not win by half a slice), then the thinnest spacing, then most slices, then the lowest series number, then the
-lowest UID. Arrival order plays no part.
+lowest UID; within one series the shortest echo, the lowest b-value, the first phase. Arrival order plays no part.
 """
 
 from __future__ import annotations
@@ -66,12 +66,13 @@ class Candidate:
         return self.stack.headers[0].series_instance_uid
 
     @property
-    def rank(self) -> tuple[int, float, int, int, str, str]:
+    def rank(self) -> tuple[int, float, int, int, str, tuple[float, ...], str]:
         """The best is the least."""
         first, stack = self.stack.headers[0], self.stack
         return (
             -round(stack.coverage_mm / _CENTIMETRE), round(stack.spacing_mm[0], 3), -len(stack.headers),
             first.series_number if first.series_number is not None else 1 << 31, first.series_instance_uid,
+            (first.echo_time_ms or 0.0, first.b_value or 0.0, first.temporal_position or 0, first.trigger_time_ms or 0.0),
             min(header.sop_instance_uid for header in stack.headers),
         )
 

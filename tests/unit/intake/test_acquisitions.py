@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vigil.intake.acquisitions import split_stacks
 from vigil.intake.errors import IrregularGeometry, SliceConflict, SliceMissing
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def images(head_headers):
     return list(head_headers)
 
@@ -37,7 +40,10 @@ def test_an_acquisition_number_for_every_slice_splits_nothing(images):
     assert len(built.stack.headers) == 40
 
 
-@pytest.mark.parametrize("change", [{"acquisition_number": 2}, {"image_type": ("DERIVED", "PRIMARY", "MIP")}])
+@pytest.mark.parametrize("change", [
+    {"acquisition_number": 2}, {"image_type": ("DERIVED", "PRIMARY", "MIP")}, {"kernels": ("H60S",)}, {"echo_time_ms": 90.0},
+    {"b_value": 1000.0}, {"temporal_position": 2}, {"trigger_time_ms": 400.0},
+], ids=lambda change: next(iter(change)))
 def test_two_passes_over_the_same_place_are_two_stacks(images, change):
     assert lengths(split_stacks(images + shifted(images, 7, **change), 0.05)) == [40, 40]
 
@@ -47,6 +53,26 @@ def test_four_passes_told_apart_by_two_things_together_are_four_stacks(images):
     for suffix, (number, kind) in enumerate([(2, "AXIAL"), (1, "MIP"), (2, "MIP")]):
         everything += shifted(images, suffix, acquisition_number=number, image_type=("ORIGINAL", "PRIMARY", kind))
     assert lengths(split_stacks(everything, 0.05)) == [40, 40, 40, 40]
+
+
+def test_echoes_weightings_and_phases_together_are_told_apart(images):
+    everything = []
+    for suffix, (echo, weighting, phase) in enumerate(product((10.0, 90.0), (0.0, 1000.0), (1, 2, 3))):
+        everything += shifted(images, suffix, echo_time_ms=echo, b_value=weighting, temporal_position=phase)
+    assert lengths(split_stacks(everything, 0.05)) == [40] * 12
+
+
+@given(st.permutations(range(6)), st.integers(2, 4), st.data())
+def test_the_stacks_of_a_series_are_found_whatever_tells_them_apart(images, order, count, data):
+    fields = ("acquisition_number", "kernels", "echo_time_ms", "b_value", "temporal_position", "trigger_time_ms")
+    chosen = [fields[index] for index in order[:2]]
+    values = {name: [(f"K{i}",) if name == "kernels" else i for i in range(count)] for name in chosen}
+    part = images[:10]
+    everything = [image for i in range(count) for image in shifted(part, i, **{name: values[name][i] for name in chosen})]
+    found = split_stacks(data.draw(st.permutations(everything)), 0.05)
+    assert lengths(found) == [10] * count
+    for built in found:
+        assert len({getattr(image, chosen[0]) for image in built.images}) == 1
 
 
 def test_two_passes_between_one_another_are_two_stacks(images):

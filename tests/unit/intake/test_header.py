@@ -266,3 +266,13 @@ def test_the_patient_is_known_by_hash_alone(ct):
     other = read_header("id", dicom_bytes(ct(1, patient=replace(patient, name="Other^Person"))[0]))
     assert "Rarename" not in repr(header) and "19610203" not in repr(header)
     assert header.identity_sha256 != other.identity_sha256
+
+
+def test_what_tells_the_stacks_of_a_series_apart_is_read_and_odd_values_are_absent(ct, headers_of):
+    image, odd = ct(2)
+    image.EchoTime, image.DiffusionBValue, image.TemporalPositionIdentifier, image.TriggerTime = "90.5", 1000.0, 3, "400"
+    odd.DiffusionBValue = float("nan")
+    odd.EchoTime = ""
+    read, absent = headers_of([image, odd])
+    assert (read.echo_time_ms, read.b_value, read.temporal_position, read.trigger_time_ms) == (90.5, 1000.0, 3, 400.0)
+    assert (absent.echo_time_ms, absent.b_value, absent.temporal_position, absent.trigger_time_ms) == (None,) * 4

@@ -146,3 +146,15 @@ def test_a_series_must_say_one_of_the_required_words(images, manifest, descripti
     assert bool(found.candidates) == taken
     if not taken:
         assert found.told.category is Category.NO_SUITABLE_SERIES
+
+
+def test_of_the_stacks_of_one_series_the_first_echo_weighting_and_phase_is_chosen(head_headers, manifest):
+    images = [
+        replace(image, sop_instance_uid=f"{9 - echo}.{phase}.{image.sop_instance_uid}", pixel_sha256=f"{echo}{phase}{index}",
+                echo_time_ms=float(echo), temporal_position=phase)
+        for echo in (3, 1, 2) for phase in (2, 1) for index, image in enumerate(head_headers)
+    ]
+    model = manifest()
+    best, *others = select(images, model.scope, model.inputs[0]).candidates
+    assert len(others) == 5
+    assert {(header.echo_time_ms, header.temporal_position) for header in best.stack.headers} == {(1.0, 1)}
