@@ -6,6 +6,7 @@ Every place to stop is tried without Orthanc in tests/unit/models/test_never_neg
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pydicom import Dataset
@@ -16,6 +17,7 @@ from hospital.ct_series import Acquisition, Patient, ct_series
 from hospital.hospital import Hospital
 from hospital.phantom import Head, phantom
 
+QUICK = {"Retry": {"FirstDelaySeconds": 0.3, "MaximumDelaySeconds": 1.0}, "Reconcile": {"IntervalSeconds": 2.0}}
 UNDECLARED = (5, 28, 36)
 """Too few for the model; enough by the headers, but the head ends; enough, and the lesion cut."""
 DECLARED = 39
@@ -23,9 +25,7 @@ DECLARED = 39
 
 @pytest.fixture(scope="module")
 def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
-    with Hospital(tmp_path_factory.mktemp("stalled"), vigil={
-        "Retry": {"FirstDelaySeconds": 0.3, "MaximumDelaySeconds": 1.0}, "Reconcile": {"IntervalSeconds": 2.0},
-    }) as running:
+    with Hospital(tmp_path_factory.mktemp("stalled"), vigil=QUICK) as running:
         yield running
 
 
@@ -74,3 +74,16 @@ def test_a_study_that_stops_half_way_is_never_negative_and_its_whole_is_answered
             None, *(item["analysis_id"] for item in census.analyses[:-1])], "one set is the last word"
         assert len(earlier) == (0 if count in (5, DECLARED) else 1)
         assert census.in_orthanc == census.in_pacs == census.made
+
+
+def test_a_declared_number_that_is_complete_is_answered_long_before_the_study_is_stable(tmp_path: Path) -> None:
+    with Hospital(tmp_path, vigil=QUICK, configuration={"StableAge": 300}) as patient_hospital:
+        images = head_with_a_lesion_under_the_vertex("declared", declared=True)
+        send(patient_hospital, images)
+        uid = str(images[0].StudyInstanceUID)
+        wait_settled(patient_hospital, uid, timeout_s=60)
+        census = take_census(patient_hospital, uid, {str(image.SOPInstanceUID) for image in images})
+        census.exactly_once()
+        assert census.kinds == {"positive": 1}
+        study, = patient_hospital.orthanc.studies()
+        assert patient_hospital.orthanc.get(f"/studies/{study}")["IsStable"] is False

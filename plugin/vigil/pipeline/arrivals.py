@@ -14,6 +14,7 @@ from collections.abc import Callable
 from vigil.domain.errors import Category, Stopping
 from vigil.domain.gateway import Gateway, GatewayError, InstanceRecord
 from vigil.imaging.arrived import ArrivedImages, read_arrived
+from vigil.intake.declared import DeclaredCounts
 from vigil.intake.errors import UnreadableInstance
 from vigil.intake.header import ImageHeader
 from vigil.intake.study import HeaderCache
@@ -28,16 +29,19 @@ LOOK_EVERY_S = 1.0
 
 
 class Arrivals:
-    """``headers`` and ``images`` are filled. ``wanted``: whether a model may ask for the pixels of such an image."""
+    """``headers`` and ``images`` are filled. ``wanted``: whether a model may ask for the pixels of such an image. ``counts``: of
+    the images that are wanted; ``whole``: called with the Orthanc id of a series that has its declared number."""
 
     def __init__(
         self, *, gateway: Gateway, headers: HeaderCache, images: ArrivedImages, wanted: Callable[[ImageHeader], bool],
-        pace: Pace, stop: threading.Event, log: Log, metrics: Metrics,
+        counts: DeclaredCounts, whole: Callable[[str], None], pace: Pace, stop: threading.Event, log: Log, metrics: Metrics,
     ) -> None:
         self._gateway = gateway
         self._headers = headers
         self._images = images
         self._wanted = wanted
+        self._counts = counts
+        self._whole = whole
         self._pace = pace
         self._stop = stop
         self._log = log
@@ -86,7 +90,8 @@ class Arrivals:
             record = self._waiting.popleft()
         except IndexError:  # dropped, for there were too many
             return
-        if self._headers.of_file(record) is not None:  # the study was looked at before its turn came
+        if (known := self._headers.of_file(record)) is not None:  # the study was looked at before its turn came
+            self._count(record, known)
             return
         dicom = self._gateway.dicom(record.orthanc_id)
         if dicom is None:
@@ -99,3 +104,8 @@ class Arrivals:
             if arrived is not None:
                 self._images.put(arrived)
             self._headers.put(record, header)
+        self._count(record, header)
+
+    def _count(self, record: InstanceRecord, header: ImageHeader) -> None:
+        if self._wanted(header) and self._counts.completes(header):
+            self._whole(record.series_orthanc_id)

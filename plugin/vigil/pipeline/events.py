@@ -21,6 +21,8 @@ class EventKind(Enum):
     NEW_INSTANCE = auto()
     STABLE_STUDY = auto()
     STUDY_DELETED = auto()
+    SERIES_WHOLE = auto()
+    """Of our own: a series has as many images as its scanner declared."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from vigil.domain.gateway import Gateway
 from vigil.imaging.arrived import ArrivedImages
 from vigil.inference.registry import InstalledModel, Registry
 from vigil.inference.runtime import Runtime
+from vigil.intake.declared import DeclaredCounts
 from vigil.intake.header import ImageHeader
 from vigil.intake.study import HeaderCache
 from vigil.pipeline.alert import ToRis
@@ -27,7 +28,7 @@ from vigil.pipeline.commit import Confirmations
 from vigil.pipeline.deliver import FORWARD, Courier, pacs_queue
 from vigil.pipeline.engine import Engine
 from vigil.pipeline.evaluate import INFER, INFERENCE, Evaluator
-from vigil.pipeline.events import EventQueue
+from vigil.pipeline.events import Event, EventKind, EventQueue
 from vigil.pipeline.flavours import options_for
 from vigil.pipeline.forward import ToPacs
 from vigil.pipeline.pace import SHARE_OF_THE_PROCESSORS, Pace
@@ -160,17 +161,21 @@ class House:
     def _arrivals(self, headers: HeaderCache, images: ArrivedImages) -> Arrivals | None:
         how = self._settings.arrival.decode
         enabled = self._settings.enabled_models()
-        modalities = {modality for model in self._models if model.manifest is not None and model.model_id in enabled
-                      for modality in model.manifest.scope.modality}
+        manifests = [model.manifest for model in self._models if model.manifest is not None and model.model_id in enabled]
+        modalities = {modality for manifest in manifests for modality in manifest.scope.modality}
         if how == "off" or not modalities:
             return None
 
         def wanted(header: ImageHeader) -> bool:
             return header.has_pixel_data and header.frames == 1 and header.modality in modalities
 
-        return Arrivals(gateway=self._gateway, headers=headers, images=images, wanted=wanted, stop=self._stop, log=self._log,
-                        metrics=self._metrics, pace=Pace(None if how == "always" else SHARE_OF_THE_PROCESSORS, WORKERS,
-                                                           lambda: self._events.newest_image_at))
+        def whole(series_orthanc_id: str) -> None:
+            self._events.put(Event(EventKind.SERIES_WHOLE, series_orthanc_id))
+
+        counts = DeclaredCounts(min(series.minimum_slices for manifest in manifests for series in manifest.inputs))
+        pace = Pace(None if how == "always" else SHARE_OF_THE_PROCESSORS, WORKERS, lambda: self._events.newest_image_at)
+        return Arrivals(gateway=self._gateway, headers=headers, images=images, wanted=wanted, counts=counts, whole=whole,
+                        pace=pace, stop=self._stop, log=self._log, metrics=self._metrics)
 
     def _load_models(self, folder: Path, log: Log) -> tuple[InstalledModel, ...]:
         """Every installed model; the enabled ones with their session made and warm, or with what stands in the way."""

@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 
 from vigil.domain.clock import Clock
 from vigil.domain.errors import Category, Stopping, VigilError, in_words
-from vigil.domain.gateway import Gateway, InstanceRecord
+from vigil.domain.gateway import Gateway
 from vigil.pipeline.arrivals import Arrivals
 from vigil.pipeline.evaluate import Evaluator
 from vigil.pipeline.events import Event, EventKind, EventQueue
@@ -56,7 +56,8 @@ class Watch:
         self._arrivals = arrivals
         self._study_of: dict[str, str] = {}
         """By series: Orthanc is not asked again for each of a thousand images."""
-        self._stable: SimpleQueue[str] = SimpleQueue()
+        self._told: SimpleQueue[tuple[str, bool]] = SimpleQueue()
+        """Studies to look at now, and whether because Orthanc said that they are stable."""
         self._trouble: dict[str, str] = {}
         self._postponed: dict[str, tuple[float, int]] = {}
         """Until when, and for how many times in a row."""
@@ -119,7 +120,7 @@ class Watch:
             if event.kind is not EventKind.NEW_INSTANCE:
                 continue
             record = self._gateway.instance(event.resource_id)
-            study = None if record is None else self._study(record)
+            study = None if record is None else self._study_of_series(record.series_orthanc_id)
             if record is None or study is None:
                 continue
             touched.add(study)
@@ -130,12 +131,15 @@ class Watch:
         for event in events:
             self._metrics.event(event.kind.name.lower())
             if event.kind is EventKind.STABLE_STUDY:
-                self._stable.put(event.resource_id)
+                self._told.put((event.resource_id, True))
+            elif event.kind is EventKind.SERIES_WHOLE:
+                study = self._study_of_series(event.resource_id)
+                if study is not None:
+                    self._told.put((study, False))
             elif event.kind is EventKind.STUDY_DELETED:
                 self._ledger.mark_deleted(event.resource_id, now)
 
-    def _study(self, record: InstanceRecord) -> str | None:
-        series = record.series_orthanc_id
+    def _study_of_series(self, series: str) -> str | None:
         if series not in self._study_of:
             study = self._gateway.study_of_series(series)
             if study is None:
@@ -148,7 +152,8 @@ class Watch:
     def _evaluate(self) -> None:
         """What Orthanc told and what became due by itself take turns: neither waits for the other to be empty."""
         with suppress(Empty):
-            self._evaluate_one(self._stable.get(timeout=LOOK_EVERY_S), told_stable=True)
+            study, stable = self._told.get(timeout=LOOK_EVERY_S)
+            self._evaluate_one(study, told_stable=stable)
         if time.monotonic() - self._started < self._settle_s:
             return
         for study in self._reconciler.due(self._settle_s):
@@ -157,7 +162,7 @@ class Watch:
             if self._postponed.get(study, NOT_POSTPONED)[0] > time.monotonic():
                 continue
             self._evaluate_one(study)
-            if not self._stable.empty():
+            if not self._told.empty():
                 return
 
     def _evaluate_one(self, study: str, *, told_stable: bool = False) -> None:

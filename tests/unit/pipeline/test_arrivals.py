@@ -15,13 +15,16 @@ from hospital.ct_series import Acquisition, ct_series, dicom_bytes
 from vigil.domain.errors import Stopping
 from vigil.domain.gateway import GatewayError, InstanceRecord
 from vigil.imaging.arrived import ArrivedImages
+from vigil.intake.declared import DeclaredCounts
+from vigil.intake.header import read_header
 from vigil.intake.study import HeaderCache
 from vigil.pipeline.arrivals import Arrivals
 from vigil.pipeline.pace import Pace
 from vigil.telemetry.logs import Log
 from vigil.telemetry.metrics import Metrics
 
-IMAGES = [dicom_bytes(ds) for ds in ct_series(np.zeros((6, 8, 8)), Acquisition("arrivals", spacing_mm=(2.0, 1.0, 1.0)))]
+IMAGES = [dicom_bytes(ds) for ds in ct_series(
+    np.zeros((6, 8, 8)), Acquisition("arrivals", spacing_mm=(2.0, 1.0, 1.0), declare_images=True))]
 
 
 def record(number: int, file_uuid: str = "file") -> InstanceRecord:
@@ -50,10 +53,13 @@ class Reading:
     def __init__(self) -> None:
         self.orthanc, self.headers, self.images = Orthanc(), HeaderCache(), ArrivedImages(1 << 20, 60)
         self.stop = threading.Event()
+        self.unwanted = [3]
         self.metrics = Metrics()
+        self.whole: list[str] = []
         self.arrivals = Arrivals(
             gateway=self.orthanc, headers=self.headers, images=self.images,  # type: ignore[arg-type]
-            wanted=lambda header: header.instance_number != 3, pace=Pace(None, 2, float), stop=self.stop,
+            wanted=lambda header: header.instance_number not in self.unwanted, counts=DeclaredCounts(4),
+            whole=self.whole.append, pace=Pace(None, 2, float), stop=self.stop,
             log=Log(logging.getLogger("test-arrivals")), metrics=self.metrics)
 
     @contextmanager
@@ -113,6 +119,30 @@ def test_an_image_that_cannot_be_read_costs_its_head_start_alone(reading: Readin
         wait(lambda: reading.headers.of_file(record(2)) is not None and bool(reading.errors()))
     assert reading.errors() == [told]
     assert len(reading.headers) == 1
+
+
+def test_a_series_that_has_its_declared_number_is_told_once_with_its_last_image(reading: Reading) -> None:
+    reading.unwanted = []
+    with reading.running():
+        for number in range(5):
+            reading.arrivals.offer(record(number))
+        wait(lambda: len(reading.headers) == 5)
+        reading.arrivals.offer(record(2))
+        assert reading.whole == []
+        reading.arrivals.offer(record(5))
+        wait(lambda: bool(reading.whole))
+    assert reading.whole == ["series"]
+
+
+def test_images_that_were_looked_at_before_their_turn_count_too(reading: Reading) -> None:
+    reading.unwanted = []
+    for number in range(6):
+        reading.headers.put(record(number), read_header(f"image-{number}", IMAGES[number]))
+    with reading.running():
+        for number in range(6):
+            reading.arrivals.offer(record(number))
+        wait(lambda: bool(reading.whole))
+    assert reading.orthanc.fetched == []
 
 
 def test_a_file_that_is_no_image_is_left_to_whoever_looks_at_the_study(reading: Reading) -> None:

@@ -20,9 +20,12 @@ class Evaluations:
 
     def __init__(self) -> None:
         self.seen: list[str] = []
+        self.stable: list[str] = []
 
     def evaluate(self, study_id: str, *, told_stable: bool = False) -> None:
         self.seen.append(study_id)
+        if told_stable:
+            self.stable.append(study_id)
         time.sleep(0.01)
         if study_id == "bad":
             raise GatewayError("Orthanc cannot read it")
@@ -44,6 +47,13 @@ class Due:
         return 0
 
 
+class Series:
+    """Each belongs to the study of its name; "gone" to none."""
+
+    def study_of_series(self, series: str) -> str | None:
+        return None if series == "gone" else f"study of {series}"
+
+
 class Touches:
     def touch_studies(self, study_ids: object, at: object) -> None:
         pass
@@ -56,13 +66,15 @@ def evaluations(monkeypatch: pytest.MonkeyPatch) -> Evaluations:
     return Evaluations()
 
 
-def run(evaluations: Evaluations, seconds: float, *, stable: int) -> None:
+def run(evaluations: Evaluations, seconds: float, *, stable: int = 0, whole: tuple[str, ...] = (), settle_s: float = 0.0) -> None:
     stop, events = threading.Event(), EventQueue()
-    watch = Watch(gateway=None, ledger=Touches(), events=events, evaluator=evaluations, reconciler=Due(),  # type: ignore[arg-type]
-                  settle_s=0.0, interval_s=60, clock=SystemClock(), stop=stop, log=Log(logging.getLogger("test-watch")),
+    watch = Watch(gateway=Series(), ledger=Touches(), events=events, evaluator=evaluations, reconciler=Due(),  # type: ignore[arg-type]
+                  settle_s=settle_s, interval_s=60, clock=SystemClock(), stop=stop, log=Log(logging.getLogger("test-watch")),
                   metrics=Metrics())
     for number in range(stable):
         events.put(Event(EventKind.STABLE_STUDY, f"stable-{number}"))
+    for series in whole:
+        events.put(Event(EventKind.SERIES_WHOLE, series))
     watch.start()
     time.sleep(seconds)
     stop.set()
@@ -81,3 +93,10 @@ def test_a_study_that_cannot_be_evaluated_is_tried_less_and_less_and_holds_up_no
 
     assert 3 <= evaluations.seen.count("bad") <= 6
     assert evaluations.seen.count("due") > 10
+
+
+def test_a_series_that_has_its_declared_number_is_looked_at_at_once_and_not_taken_for_stable(evaluations: Evaluations) -> None:
+    run(evaluations, 0.3, stable=1, whole=("gone", "head"), settle_s=60)
+
+    assert evaluations.seen == ["stable-0", "study of head"]
+    assert evaluations.stable == ["stable-0"]
