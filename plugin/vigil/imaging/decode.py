@@ -1,4 +1,4 @@
-"""One image of DICOM bytes to its stored values: native, RLE, JPEG Lossless, JPEG-LS and JPEG 2000 pixels.
+"""One image of DICOM bytes to its stored values: native, RLE, JPEG, JPEG Lossless, JPEG-LS and JPEG 2000 pixels.
 
 Compressed pixels are decoded by imagecodecs, which lets go of the interpreter lock while it works: other libraries hold
 it and would stall Orthanc's callbacks (law 1). JPEG Lossless goes through libjpeg-turbo: liblj92 is quicker, but a damaged
@@ -22,7 +22,9 @@ from vigil.imaging.errors import (
     UnreadablePixels,
     UnsupportedPixels,
     UnsupportedTransferSyntax,
+    VolumeTooLarge,
 )
+from vigil.imaging.modality_table import read_modality_table
 from vigil.imaging.stored_image import StoredImage
 from vigil.intake.attributes import Attributes
 from vigil.intake.part10 import Instance, PixelElement
@@ -33,6 +35,8 @@ RLE_LOSSLESS = "1.2.840.10008.1.2.5"
 
 Decoder = Callable[[bytes], "NDArray[Any]"]
 DECODERS: dict[str, Decoder] = {
+    "1.2.840.10008.1.2.4.50": imagecodecs.jpeg8_decode,  # JPEG Baseline, 8 bits, lossy
+    "1.2.840.10008.1.2.4.51": imagecodecs.jpeg8_decode,  # JPEG Extended, 12 bits, lossy
     "1.2.840.10008.1.2.4.57": imagecodecs.jpeg8_decode,  # JPEG Lossless, process 14
     "1.2.840.10008.1.2.4.70": imagecodecs.jpeg8_decode,  # the same, selection value 1
     "1.2.840.10008.1.2.4.80": imagecodecs.jpegls_decode,
@@ -46,6 +50,7 @@ DECODERS: dict[str, Decoder] = {
 # What imagecodecs raises on a broken stream: its own errors are RuntimeErrors.
 DECODER_ERRORS = (RuntimeError, ValueError, TypeError, IndexError, MemoryError)
 
+LARGEST_IMAGE_BYTES = 256 << 20
 _ITEM = b"\xfe\xff\x00\xe0"
 
 
@@ -61,7 +66,14 @@ def decode(instance: Instance) -> StoredImage:
     if instance.pixels is None or instance.pixels.empty:
         raise NoPixelData
     _refuse_other_kinds(header)
+    _refuse_too_large(header, rows, columns)
     stored = _stored_values(instance, instance.pixels, header, rows, columns)
+    big_endian = instance.meta.transfer_syntax_uid == BIG_ENDIAN
+    table = read_modality_table(instance.dataset, signed=stored.dtype.kind == "i", big_endian=big_endian)
+    if table is not None:
+        if header.text(0x00080060) == "CT" and table.unit != "HU":
+            raise UnsupportedPixels(f"the CT image is in '{table.unit}', not in Hounsfield units")
+        return StoredImage(table.apply(stored))
     slope, intercept = _rescale(header)
     # Elsewhere than in CT the value of air is not known.
     padding = _padding(header, signed=stored.dtype.kind == "i") if header.text(0x00080060) == "CT" else None
@@ -172,6 +184,16 @@ def _refuse_other_kinds(header: Attributes) -> None:
         raise UnsupportedPixels(f"an image of {frames} frames is not supported; send one image a slice")
     if samples != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2"):
         raise UnsupportedPixels(f"pixels of {samples} samples, {photometric or 'without a kind'}, are no grey values")
+
+
+def _refuse_too_large(header: Attributes, rows: int, columns: int) -> None:
+    """Before anything of that size is asked for: sixteen bits of header promise 8 GB."""
+    size_bytes = rows * columns * header.unsigned_short(0x00280100) // 8
+    if size_bytes > LARGEST_IMAGE_BYTES:
+        raise VolumeTooLarge(
+            f"an image of {rows} x {columns} takes {size_bytes >> 20} MiB, more than the {LARGEST_IMAGE_BYTES >> 20} MiB that "
+            "one image may take"
+        )
 
 
 def _rescale(header: Attributes) -> tuple[float, float]:

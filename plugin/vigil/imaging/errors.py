@@ -70,6 +70,6 @@ class ImageReplaced(ImagingError):
 
 
 class VolumeTooLarge(ImagingError):
-    """The volume would not fit the memory that it may take."""
+    """The volume, or one image, would not fit the memory that it may take."""
 
     category = Category.STUDY_TOO_LARGE
