@@ -93,6 +93,11 @@ def with_one_slice_cut_short(images: list[Dataset]) -> list[Dataset]:
     return images
 
 
+def with_one_slice_blank(images: list[Dataset]) -> list[Dataset]:
+    images[20].PixelData = bytes(len(images[20].PixelData))
+    return images
+
+
 def in_a_video_syntax(images: list[Dataset]) -> list[Dataset]:
     for image in images:
         image.file_meta.TransferSyntaxUID = MPEG2MPML
@@ -116,6 +121,7 @@ CASES: dict[str, tuple[Callable[[list[Dataset]], list[Dataset]], str]] = {
     "two-different-slices-at-one-place": (with_a_different_slice_at_one_place, "slice-conflict"),
     "no-pixel-data": (without_pixels, "no-pixel-data"),
     "a-truncated-slice": (with_one_slice_cut_short, "unreadable-instance"),
+    "a-blank-slice": (with_one_slice_blank, "unreadable-instance"),
     "an-unreadable-transfer-syntax": (in_a_video_syntax, "unsupported-transfer-syntax"),
 }
 

@@ -1,4 +1,5 @@
-"""Whether images were made as a model's intended use asks (law 5): whose body, which scanner, kernel, field, contrast, view.
+"""Whether images were made as a model's intended use asks (law 5): whose body, which scanner, kernel, field, contrast, view,
+and whether they were compressed with loss.
 
 As in :mod:`vigil.intake.scope`, what a header does not say is refused unless the manifest accepts it.
 """
@@ -49,6 +50,7 @@ def equipment_reason(images: Sequence[ImageHeader], scope: Scope) -> Reason | No
     """Why the way in which the images of one stack were made rules them out; None where it does not."""
     return (
         _class_reason(images)
+        or _loss_reason(images, scope)
         or _scanner_reason(images, scope)
         or _kernel_reason(images, scope)
         or _field_reason(images, scope)
@@ -67,6 +69,14 @@ def _class_reason(images: Sequence[ImageHeader]) -> Reason | None:
                 f"images say that they are {image.modality}, but were stored as {by_class}: find out what was scanned",
             )
     return None
+
+
+def _loss_reason(images: Sequence[ImageHeader], scope: Scope) -> Reason | None:
+    if scope.lossy is WhenUnknown.ACCEPT or not any(image.lossy for image in images):
+        return None
+    return Reason(
+        Category.OUT_OF_SCOPE, "images were compressed with loss; this model is for images without loss: send the originals"
+    )
 
 
 def _scanner_reason(images: Sequence[ImageHeader], scope: Scope) -> Reason | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
+
 from vigil.intake.attributes import Attributes
 from vigil.intake.errors import TruncatedInstance, UnreadableInstance
 from vigil.intake.identity import IdentityParts, age_by_birth_date_years, age_years, identity_parts, identity_sha256
@@ -14,6 +16,8 @@ __all__ = ["ImageHeader", "header_of", "read_dataset", "read_header"]
 
 # Attributes that turn stored values into values, beside the pixels themselves: representation and rescale.
 _VALUE_TAGS = (0x00280002, 0x00280004, 0x00280010, 0x00280011, 0x00280100, 0x00280101, 0x00280103, 0x00281052, 0x00281053)
+# Those that are always lossy: of JPEG 2000 and HTJ2K in general the attribute alone tells.
+_LOSSY_SYNTAXES = frozenset(map(str, (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless)))
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,8 @@ class ImageHeader:
     field_strength_t: float | None = None
     contrast_agent: str = ""
     view_position: str = ""
+    lossy: bool = False
+    """Whether the image was ever compressed with loss, as Lossy Image Compression or its transfer syntax says."""
     echo_time_ms: float | None = None
     b_value: float | None = None
     temporal_position: int | None = None
@@ -145,6 +151,7 @@ def _header(orthanc_id: str, instance: Instance) -> ImageHeader:
         field_strength_t=attributes.decimal(0x00180087),
         contrast_agent=attributes.words(0x00180010),
         view_position=attributes.text(0x00185101).upper(),
+        lossy=attributes.text(0x00282110) == "01" or instance.meta.transfer_syntax_uid in _LOSSY_SYNTAXES,
         echo_time_ms=attributes.decimal(0x00180081),
         b_value=attributes.double(0x00189087),
         temporal_position=attributes.integer(0x00200100),

@@ -16,6 +16,7 @@ from vigil.domain.errors import Category, Stopping, VigilError
 from vigil.domain.gateway import Gateway, GatewayError
 from vigil.domain.manifest import Manifest
 from vigil.imaging.arrived import ArrivedImages
+from vigil.imaging.blank import refuse_blank_slices
 from vigil.imaging.errors import ImageGone, ImageReplaced
 from vigil.imaging.load import load_stack
 from vigil.imaging.straighten import straighten
@@ -164,6 +165,7 @@ class Analyst:
             loaded = load_stack(stack, self._gateway.dicom, stop=self._stop, held=lambda header: self._images.take(
                 header.orthanc_id, header.content_sha256))
             volume, sources = loaded.volume, tuple(read_dataset(head) for head in loaded.heads)
+            refuse_blank_slices(volume)
             straight = straighten(volume)
         with self._metrics.stage("infer"):
             inference = self._runtime.run(model, straight.volume, operating_point=analysis.operating_point, stop=self._stop)

@@ -3,7 +3,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from pydicom.uid import EnhancedMRImageStorage, MRImageStorage, SecondaryCaptureImageStorage
+from pydicom.encaps import encapsulate
+from pydicom.uid import (
+    EnhancedMRImageStorage,
+    JPEGExtended12Bit,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    MRImageStorage,
+    SecondaryCaptureImageStorage,
+)
 
 from hospital.ct_series import Patient
 from vigil.domain.manifest import Scope
@@ -109,3 +117,22 @@ def test_a_series_of_another_kernel_is_passed_over_for_the_one_that_is_meant(ct,
                      quiet_since=now.replace(year=2025))
     assert found.verdict is Verdict.WANTED
     assert {header.series_instance_uid for header in found.stack.headers} == {soft[0].SeriesInstanceUID}
+
+
+@pytest.mark.parametrize(("changes", "syntax", "lossy"), [
+    ({}, None, False), ({"LossyImageCompression": "00"}, None, False), ({"LossyImageCompression": "01"}, None, True),
+    ({}, JPEGExtended12Bit, True), ({}, JPEGLSNearLossless, True), ({}, JPEGLSLossless, False),
+])
+def test_images_that_were_compressed_with_loss_are_refused_unless_the_manifest_accepts_them(
+    ct, headers_of, changes, syntax, lossy
+):
+    first, image = ct(2)
+    for keyword, value in changes.items():
+        setattr(image, keyword, value)
+    if syntax is not None:
+        image.file_meta.TransferSyntaxUID = syntax
+        image.PixelData = encapsulate([b"\0" * 100])
+        image["PixelData"].VR = "OB"
+    headers = headers_of([first, image])
+    assert (equipment_reason(headers, scope()) is not None) is lossy
+    assert equipment_reason(headers, scope(lossy="accept")) is None
