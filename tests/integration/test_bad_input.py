@@ -166,6 +166,24 @@ def test_a_study_out_of_intended_use_says_why_in_people_s_words(
     assert told in is_told(hospital, settle(hospital, images), "not-analysed", "out-of-scope")["sentence"]
 
 
+def test_a_part_of_a_declared_number_may_be_positive_and_says_that_it_is_a_part(hospital: Hospital) -> None:
+    images = head_study("part-positive", declare_images=True)[:36]
+    store(hospital, images)
+
+    census = settle(hospital, images)
+    census.exactly_once()
+    answer = census.analyses[0]["answer"]
+    assert answer["kind"] == "positive"
+    assert "Only a part of the study was analysed: 36 of the 40 images that the scanner declared have arrived." in answer["notes"]
+
+
+def test_a_part_of_a_declared_number_is_never_negative(hospital: Hospital) -> None:
+    images = head_study("part-negative", insert_ml=None, declare_images=True)[:38]
+    store(hospital, images)
+
+    is_told(hospital, settle(hospital, images), "not-analysed", "incomplete")
+
+
 def test_the_same_slice_twice_is_used_once(hospital: Hospital) -> None:
     images = head_study("twice")
     twin = copy.deepcopy(images[20])

@@ -39,8 +39,8 @@ class Verdict(StrEnum):
 class Appraisal:
     """``complete``: whether a negative may leave (law 2); true for WANTED alone.
 
-    ``stack``: what to analyse where WANTED. Where WAITING, a stack that is large enough but perhaps not whole: a positive
-    on it may leave early, a negative never. ``inputs``: the stack's images in its order, otherwise the images looked at.
+    ``stack``: what to analyse where WANTED. Where WAITING or REFUSED, a stack that is large enough but perhaps not whole: a
+    positive on it may leave, a negative never. ``inputs``: the stack's images in its order, otherwise the images looked at.
     ``evidence``: plain values, for the ledger.
     """
 
@@ -144,9 +144,9 @@ class _Appraiser:
         """Waits as long as an image may still cure it, then says why not."""
         until = self.quiet_since + timedelta(seconds=max(self.stable_age_s, patience_s))
         known = self._evidence(**(evidence or {}))
-        if self.now >= until:
-            return Appraisal(Verdict.REFUSED, reason, inputs=_inputs(images), evidence=known)
         looked_at = provisional.headers if provisional is not None else images
+        if self.now >= until:
+            return Appraisal(Verdict.REFUSED, reason, provisional, _inputs(looked_at), evidence=known)
         return Appraisal(
             Verdict.WAITING, reason, provisional, _inputs(looked_at), look_again_at=until, evidence=known
         )

@@ -51,7 +51,7 @@ def judge(
     """``series``: every image of the stack's series; ``usable``: those of them that could be in a stack (no
     localizer)."""
     declared, arrived = _declared(stack), _arrived(stack, usable)
-    reason = _too_little(stack, wanted)
+    reason = too_little(stack, wanted)
     enough = reason is None
     if reason is None and declared is not None and arrived < declared:
         reason = Reason(
@@ -66,7 +66,8 @@ def judge(
     return Completeness(Proof.DECLARED if whole else Proof.QUIET, None, declared, arrived, enough)
 
 
-def _too_little(stack: SliceStack, wanted: SeriesInput) -> Reason | None:
+def too_little(stack: SliceStack, wanted: SeriesInput) -> Reason | None:
+    """Why the model cannot be run on a stack, whole or not; None where it can."""
     slices = len(stack.headers)
     if slices < wanted.minimum_slices:
         return Reason(

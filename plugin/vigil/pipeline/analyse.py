@@ -17,13 +17,15 @@ from vigil.domain.gateway import Gateway, GatewayError
 from vigil.domain.manifest import Manifest
 from vigil.imaging.arrived import ArrivedImages
 from vigil.imaging.blank import refuse_blank_slices
-from vigil.imaging.errors import ImageGone, ImageReplaced
+from vigil.imaging.errors import ImageGone, ImageReplaced, ImagingError
 from vigil.imaging.load import load_stack
 from vigil.imaging.straighten import straighten
 from vigil.inference.registry import InstalledModel
 from vigil.inference.runtime import Runtime
+from vigil.intake.completeness import too_little
+from vigil.intake.errors import StackError, UnreadableInstance
 from vigil.intake.header import ImageHeader, read_dataset, read_header
-from vigil.intake.stack import build_stack
+from vigil.intake.stack import SliceStack, build_stack
 from vigil.intake.study import HeaderCache
 from vigil.pipeline.engine import Task, Verdict
 from vigil.pipeline.retry import Backoff
@@ -47,6 +49,8 @@ REFUSED_BY_MODEL = frozenset({
 })
 """Causes that lie with us: the answer is "failed". Every other cause lies with what arrived: "not analysed"."""
 
+OF_A_PART = frozenset({Category.INCOMPLETE, Category.SLICE_MISSING})
+"""Refusals of a study that was given up, of which a part may be positive."""
 
 SEEN_BY_SOMEBODY = ("answered", "stored")
 """States of an analysis whose results lie in Orthanc, or soon will."""
@@ -131,8 +135,27 @@ class Analyst:
         return Verdict(follow=(Task(STORE, analysis.analysis_id, STORAGE),))
 
     def _look(self, analysis: Analysis, log: Log) -> Looked:
-        if analysis.refusal is not None:
-            return Looked(_no_answer(analysis.refusal))
+        if analysis.refusal is None:
+            return self._infer_or_say_why_not(analysis, log)
+        if self._may_be_positive(analysis, analysis.refusal):
+            looked = self._infer_or_say_why_not(analysis, log)
+            if looked.answer.kind is AnswerKind.POSITIVE:
+                note = f"Only a part of the study was analysed: {analysis.refusal.text}."
+                return replace(looked, answer=replace(looked.answer, notes=(*looked.answer.notes, note)))
+        return Looked(_no_answer(analysis.refusal))
+
+    def _may_be_positive(self, analysis: Analysis, refusal: Reason) -> bool:
+        """Whether enough of a study that was given up is here for the model to be run: a positive may leave, and no other answer
+        (law 2)."""
+        model = self._models.get(analysis.model_id)
+        if refusal.category not in OF_A_PART or model is None or model.manifest is None or model.problem is not None:
+            return False
+        try:
+            return too_little(self._stack(analysis, model.manifest), model.manifest.inputs[0]) is None
+        except (StackError, ImagingError, UnreadableInstance):
+            return False
+
+    def _infer_or_say_why_not(self, analysis: Analysis, log: Log) -> Looked:
         try:
             return self._infer(analysis)
         except (Stopping, GatewayError):
@@ -159,9 +182,7 @@ class Analyst:
         if model.problem is not None:
             raise VigilError(model.problem.text, category=model.problem.category)
         with self._metrics.stage("read"):
-            wanted = model.manifest.inputs[0]
-            stack = build_stack([self._header(item) for item in analysis.inputs], wanted.spacing_tolerance,
-                                wanted.largest_gantry_tilt_degrees)
+            stack = self._stack(analysis, model.manifest)
             loaded = load_stack(stack, self._gateway.dicom, stop=self._stop, held=lambda header: self._images.take(
                 header.orthanc_id, header.content_sha256))
             volume, sources = loaded.volume, tuple(read_dataset(head) for head in loaded.heads)
@@ -173,6 +194,11 @@ class Analyst:
             self._metrics.observe_stage(f"infer-{name}", seconds)
         masks = {region: straight.back(mask) for region, mask in inference.masks.items()}
         return Looked(inference.answer, sources, volume.voxels, masks)
+
+    def _stack(self, analysis: Analysis, manifest: Manifest) -> SliceStack:
+        wanted = manifest.inputs[0]
+        headers = [self._header(item) for item in analysis.inputs]
+        return build_stack(headers, wanted.spacing_tolerance, wanted.largest_gantry_tilt_degrees)
 
     def _header(self, item: InputInstance) -> ImageHeader:
         """Of the image that was chosen, and of no other that has come to stand under its id."""

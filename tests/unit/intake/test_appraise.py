@@ -131,6 +131,9 @@ def test_an_incomplete_study_waits_until_it_is_given_up(look, declaring, now):
     assert refused.verdict is Verdict.REFUSED
     assert refused.look_again_at is None
     assert refused.reason.text == "30 of the 40 images that the scanner declared have arrived"
+    assert len(refused.stack.headers) == len(refused.inputs) == 30, "a positive on these may still leave"
+    assert not refused.complete
+    assert look(declaring[:10], quiet=timedelta(seconds=600)).stack is None
 
 
 def test_looking_again_when_told_never_waits_for_the_same_time_again(look, content_of, declaring, head_headers, manifest, now):

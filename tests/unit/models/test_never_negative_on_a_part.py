@@ -48,7 +48,8 @@ class Stalled:
         return appraise(StudyContent("study", "1.2.3", headers), manifest, now=NOW, quiet_since=NOW - quiet)
 
     def answer(self, indices: list[int], quiet: dt.timedelta = dt.timedelta(hours=1)) -> AnswerKind | None:
-        """What is said of these images when nothing more has come for ``quiet``; None while the model waits."""
+        """What is said of these images when nothing more has come for ``quiet``; None while the model waits. (Of those that are
+        refused, a positive may still leave: tests/integration/test_bad_input.py.)"""
         found = self.appraise(indices, quiet)
         if found.verdict is Verdict.REFUSED:
             return AnswerKind.NOT_ANALYSED
