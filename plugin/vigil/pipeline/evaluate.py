@@ -27,6 +27,7 @@ from vigil.settings import ModelSettings, Settings
 from vigil.telemetry.logs import Log
 from vigil.telemetry.metrics import Metrics
 
+LEAST_URGENT = 4
 INFERENCE = "inference"
 INFER = "infer"
 
@@ -43,7 +44,7 @@ class Evaluator:
         self._audit = audit
         self._settings = settings
         self._settings_sha256 = settings_sha256
-        self._models = models
+        self._models = most_urgent_first(models)
         self._engine = engine
         self._clock = clock
         self._log = log
@@ -162,6 +163,15 @@ class Evaluator:
         self._metrics.decided(model.model_id, verdict)
         log.info("decided", model=model.model_id, verdict=verdict, analysis=analysis,
                  category=None if reason is None else reason.category.value)
+
+
+def most_urgent_first(models: tuple[InstalledModel, ...]) -> tuple[InstalledModel, ...]:
+    """By the ACR category of what they find, otherwise as they stand: what may be an emergency is analysed first."""
+    def category(model: InstalledModel) -> int:
+        found = None if model.manifest is None else model.manifest.finding.acr_category
+        return found or LEAST_URGENT
+
+    return tuple(sorted(models, key=category))
 
 
 def _reference(inputs: tuple[InputInstance, ...], headers: tuple[ImageHeader, ...]) -> str:
