@@ -151,7 +151,7 @@ def test_a_child_is_out_of_scope_and_the_reason_is_in_people_s_words(hospital: H
 
 
 @pytest.mark.parametrize(("keyword", "value", "told"), [
-    ("ContrastBolusAgent", "Ultravist 300", "a contrast agent was given ('Ultravist 300')"),
+    ("ContrastBolusAgent", "Ultravist 300", "a contrast agent was given; this model is for images without contrast"),
     ("SOPClassUID", MRImageStorage, "images say that they are CT, but were stored as MR"),
 ], ids=["a-wrong-phase", "an-mr-that-says-ct"])
 def test_a_study_out_of_intended_use_says_why_in_people_s_words(

@@ -118,7 +118,7 @@ class Scope(Strict):
     """Convolution Kernels, each whole, for example "H30s"."""
     field_strength_t: Range | None = None
     contrast: Contrast | None = None
-    lossy: WhenUnknown = WhenUnknown.REFUSE
+    lossy: Literal["refuse", "accept"] = "refuse"
     """What to do with images that were ever compressed with loss: nobody knows what a network makes of its traces."""
     views: AnyOf | None = None
     """View Positions of projection images: PA, AP, LL, MLO, CC."""

@@ -44,7 +44,7 @@ def read_modality_table(dataset: Dataset, *, signed: bool, big_endian: bool = Fa
         item = items[0]
         entries, first, bits = (int(number) for number in item[_DESCRIPTOR].value)
         values = _words(item[_DATA].value, bits, big_endian=big_endian)
-        unit = str(item.get(_TYPE).value) if _TYPE in item else ""
+        unit = str(item[_TYPE].value) if _TYPE in item else ""
     except PARSER_ERRORS as error:
         raise UnreadablePixels(f"the image's Modality LUT cannot be read ({type(error).__name__}); send it again") from None
     count = (entries & 0xFFFF) or 1 << 16

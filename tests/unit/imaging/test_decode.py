@@ -40,7 +40,7 @@ from pydicom.uid import (
 
 from hospital.ct_series import Acquisition, dicom_bytes
 from vigil.domain.errors import Category
-from vigil.imaging.decode import decode
+from vigil.imaging.decode import BIG_ENDIAN, DECODERS, LITTLE_ENDIAN, RLE_LOSSLESS, decode
 from vigil.imaging.errors import (
     ImagingError,
     NoPixelData,
@@ -51,6 +51,7 @@ from vigil.imaging.errors import (
 )
 from vigil.intake.errors import UnreadableInstance
 from vigil.intake.part10 import read_instance
+from vigil.intake.selection import DECODABLE
 
 SAMPLES = Path(pydicom.__file__).parent / "data" / "test_files"
 ROWS, COLUMNS = 20, 14
@@ -388,3 +389,7 @@ def test_a_modality_table_that_is_short_or_no_table_is_refused_by_name() -> None
         spoil(dataset.ModalityLUTSequence[0])
         with pytest.raises(UnreadablePixels, match="Modality LUT"):
             decoded(dicom_bytes(dataset))
+
+
+def test_every_transfer_syntax_that_intake_lets_pass_is_decoded() -> None:
+    assert frozenset(DECODERS) | LITTLE_ENDIAN | {BIG_ENDIAN, RLE_LOSSLESS} == DECODABLE

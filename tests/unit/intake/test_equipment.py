@@ -79,8 +79,13 @@ def test_a_contrast_agent_is_what_the_header_names(image, agent, none, given):
 
 
 def test_a_wrong_phase_is_told(image):
-    found = equipment_reason([replace(image, contrast_agent="Ultravist\x07 300")], scope(contrast="none"))
-    assert found.text == "a contrast agent was given ('Ultravist 300'); this model is for images without contrast"
+    found = equipment_reason([replace(image, contrast_agent="Ultravist for Jane Doe")], scope(contrast="none"))
+    assert found.text == "a contrast agent was given; this model is for images without contrast"
+
+
+def test_a_text_of_the_header_is_made_fit_to_print(image):
+    found = equipment_reason([replace(image, manufacturer="Ac\x07me\n" + "e" * 80)], scope(manufacturers={"any_of": ["GE"]}))
+    assert found.text == f"the scanner was made by 'Acme{'e' * 36}'; this model is for GE"
 
 
 def test_a_modality_that_the_kind_of_object_contradicts_is_refused(image):
