@@ -51,7 +51,7 @@ def judge(
     """``series``: every image of the stack's series; ``usable``: those of them that could be in a stack (no
     localizer)."""
     declared, arrived = _declared(stack), _arrived(stack, usable)
-    reason = too_little(stack, wanted)
+    reason = _too_little(stack, wanted)
     enough = reason is None
     if reason is None and declared is not None and arrived < declared:
         reason = Reason(
@@ -66,8 +66,7 @@ def judge(
     return Completeness(Proof.DECLARED if whole else Proof.QUIET, None, declared, arrived, enough)
 
 
-def too_little(stack: SliceStack, wanted: SeriesInput) -> Reason | None:
-    """Why the model cannot be run on a stack, whole or not; None where it can."""
+def _too_little(stack: SliceStack, wanted: SeriesInput) -> Reason | None:
     slices = len(stack.headers)
     if slices < wanted.minimum_slices:
         return Reason(

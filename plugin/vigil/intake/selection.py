@@ -112,6 +112,14 @@ def select(
     return Selection(tuple(sorted(candidates, key=lambda candidate: candidate.rank)), rejected, sizes)
 
 
+def suffices(images: Sequence[ImageHeader], scope: Scope, wanted: SeriesInput) -> bool:
+    """Whether exactly these images are one stack that the model may be run on, whole or not."""
+    return any(
+        candidate.completeness.enough and len(candidate.stack.headers) == len(images)
+        for candidate in select(images, scope, wanted).candidates
+    )
+
+
 def by_series(images: Iterable[ImageHeader]) -> dict[str, tuple[ImageHeader, ...]]:
     grouped: dict[str, list[ImageHeader]] = {}
     for image in images:

@@ -22,9 +22,9 @@ from vigil.imaging.load import load_stack
 from vigil.imaging.straighten import straighten
 from vigil.inference.registry import InstalledModel
 from vigil.inference.runtime import Runtime
-from vigil.intake.completeness import too_little
-from vigil.intake.errors import StackError, UnreadableInstance
+from vigil.intake.errors import UnreadableInstance
 from vigil.intake.header import ImageHeader, read_dataset, read_header
+from vigil.intake.selection import suffices
 from vigil.intake.stack import SliceStack, build_stack
 from vigil.intake.study import HeaderCache
 from vigil.pipeline.engine import Task, Verdict
@@ -151,9 +151,10 @@ class Analyst:
         if refusal.category not in OF_A_PART or model is None or model.manifest is None or model.problem is not None:
             return False
         try:
-            return too_little(self._stack(analysis, model.manifest), model.manifest.inputs[0]) is None
-        except (StackError, ImagingError, UnreadableInstance):
+            headers = [self._header(item) for item in analysis.inputs]
+        except (ImagingError, UnreadableInstance):
             return False
+        return suffices(headers, model.manifest.scope, model.manifest.inputs[0])
 
     def _infer_or_say_why_not(self, analysis: Analysis, log: Log) -> Looked:
         try:

@@ -16,7 +16,7 @@ from pydicom.uid import (
 )
 
 from vigil.domain.errors import Category
-from vigil.intake.selection import select
+from vigil.intake.selection import select, suffices
 
 
 @pytest.fixture
@@ -158,3 +158,18 @@ def test_of_the_stacks_of_one_series_the_first_echo_weighting_and_phase_is_chose
     best, *others = select(images, model.scope, model.inputs[0]).candidates
     assert len(others) == 5
     assert {(header.echo_time_ms, header.temporal_position) for header in best.stack.headers} == {(1.0, 1)}
+
+
+def test_a_part_suffices_only_where_it_is_one_stack_within_the_intended_use(head_headers, manifest):
+    model = manifest({"contrast": "none"})
+
+    def enough(images):
+        return suffices(images, model.scope, model.inputs[0])
+
+    assert enough(head_headers) and enough(head_headers[:25])
+    assert not enough(head_headers[:24]), "too little of the head"
+    assert not enough(head_headers[:10] + head_headers[11:]), "a hole"
+    assert not enough([*head_headers[:30], replace(head_headers[30], image_type=("ORIGINAL", "PRIMARY", "LOCALIZER"))])
+    after_contrast = [replace(image, contrast_agent="given", series_instance_uid="1.2.9") for image in head_headers[5:]]
+    assert not enough(after_contrast), "out of intended use"
+    assert not enough([*head_headers[:5], *after_contrast]), "two series that fit together"
