@@ -6,6 +6,7 @@ SQLite for one machine. Nothing above this module knows which database it is: Po
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -84,7 +85,9 @@ def _prepare_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def connect(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
         connection.isolation_level = None  # the driver begins nothing by itself: see begin
-        for pragma in (f"busy_timeout={LOCK_WAIT_S * 1000}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA busy_timeout={LOCK_WAIT_S * 1000}").close()
+        _log_ahead(connection)
+        for pragma in ("synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}").close()
 
     @event.listens_for(engine, "begin")
@@ -92,6 +95,20 @@ def _prepare_sqlite(engine: Engine) -> None:
         # A transaction that reads first and writes later fails at once when another wrote in between: take the lock first.
         immediate = connection.get_execution_options().get(WRITE, False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Write-ahead logging is a property of the file. The first to open it must have it alone to switch that on, and SQLite does not
+    wait there as it does elsewhere: it says at once that the file is locked."""
+    deadline = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 def _cause(error: SQLAlchemyError) -> str:

@@ -141,7 +141,7 @@ def test_voxels_that_do_not_fit_the_slices_are_refused(small_study: tuple[list[D
         make_results(replace(asked, masks={"hyperdense": asked.masks["hyperdense"][:, :-1]}))
 
 
-EVERYTHING = ResultOptions(captures=Captures.ALL, multiframe=True, full_frame=True)
+EVERYTHING = ResultOptions(captures=Captures.ALL, multiframe=True, full_frame=True, text_report=True)
 NOTHING = ResultOptions(
     captures=Captures.NONE, segmentation=SegmentationKind.NONE, key_objects=False, presentation_state=False
 )
@@ -159,7 +159,8 @@ def test_options_choose_what_is_made_and_summary_and_report_are_always_there(sma
 def test_no_option_widens_what_the_clearance_lets_out(small_study: tuple[list[Dataset], object]) -> None:
     files, hu = small_study
     asked = request(files=files, hu=hu, outputs=frozenset({PermittedOutput.NOTIFICATION}))
-    assert [made.role for made in make_results(replace(asked, options=EVERYTHING))] == [Role.SUMMARY, Role.REPORT]
+    assert {made.role for made in make_results(replace(asked, options=EVERYTHING))} == {
+        Role.SUMMARY, Role.REPORT, Role.TEXT_REPORT}
 
 
 def test_every_series_has_a_number_and_a_uid_of_its_own(small_study: tuple[list[Dataset], object]) -> None:
