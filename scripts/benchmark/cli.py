@@ -28,7 +28,7 @@ FAULT, INTERRUPTED = 1, 130
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     if options.list:
-        say("\n".join(f"{case.name:20} {case.title}" for case in CASES))
+        say("\n".join(f"{case.name:20} {case.title}{' (with --all, or named)' if case.further else ''}" for case in CASES))
         return 0
     if options.measure:  # the process of one case, started by the other way below
         return _measure(_named(options.measure), options)
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    chosen = [_named(name) for name in options.only] or list(CASES)
+    chosen = [_named(name) for name in options.only] or [case for case in CASES if options.all or not case.further]
     if warning := busy():
         say(f"\n  ! {warning}\n")
     begun = time.monotonic()
@@ -106,6 +106,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", action="append", default=[], choices=names)
+    parser.add_argument("--all", action="store_true")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--out", type=Path, default=REPOSITORY / "build" / "bench")
     parser.add_argument("--measure", choices=names, help=argparse.SUPPRESS)
