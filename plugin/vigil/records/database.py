@@ -98,8 +98,8 @@ def _prepare_sqlite(engine: Engine) -> None:
 
 
 def _log_ahead(connection: sqlite3.Connection) -> None:
-    """Write-ahead logging is a property of the file. The first to open it must have it alone to switch that on, and SQLite does not
-    wait there as it does elsewhere: it says at once that the file is locked."""
+    """Write-ahead logging is a property of the file. The first to open it must have it alone to switch that on, and SQLite
+    does not wait there as it does elsewhere: it says at once that the file is locked."""
     deadline = time.monotonic() + LOCK_WAIT_S
     while True:
         try:

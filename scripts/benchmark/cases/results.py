@@ -23,7 +23,13 @@ from benchmark.statistics import median, ratio
 from benchmark.stopwatch import Laps, now
 from hospital.orthanc import REPOSITORY
 from vigil.domain.answer import Analysis, Answer, AnswerKind, Criterion, Finding, Measurement
-from vigil.domain.codes import BRAIN, HYPERDENSE_REGION, HYPERDENSE_VOLUME, MILLILITRE, MORPHOLOGICALLY_ALTERED_STRUCTURE
+from vigil.domain.codes import (
+    BRAIN,
+    HYPERDENSE_REGION,
+    HYPERDENSE_VOLUME,
+    MILLILITRE,
+    MORPHOLOGICALLY_ALTERED_STRUCTURE,
+)
 from vigil.inference.registry import Registry
 from vigil.intake.header import read_dataset
 from vigil.results import RENDERER_VERSION
@@ -151,11 +157,11 @@ def _captures(asked: ResultRequest, images: Sequence[Dataset], mask: NDArray[np.
 
 def _report(images: Sequence[Dataset], count: int) -> bytes:
     groups = [
-        hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+        hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
             tracking_identifier=hd.sr.TrackingIdentifier(uid=generate_uid(), identifier=f"finding {number}"),
-            referenced_regions=[hd.sr.ImageRegion3D(
+            referenced_region=hd.sr.ImageRegion3D(
                 graphic_type=hd.sr.GraphicTypeValues3D.POLYGON, graphic_data=_polygon(images[150 - number]),
-                frame_of_reference_uid=images[0].FrameOfReferenceUID)],
+                frame_of_reference_uid=images[0].FrameOfReferenceUID),
             finding_type=codes.SCT.Lesion, finding_sites=[hd.sr.FindingSite(anatomic_location=codes.SCT.Brain)],
             algorithm_id=hd.sr.AlgorithmIdentification(name=MAKER, version="1"),
             measurements=[hd.sr.Measurement(name=codes.SCT.Volume, value=19.9, unit=Code("mL", "UCUM", "milliliter"))],
