@@ -65,7 +65,7 @@ def _corners(places: Values, rule: Detection, shape: tuple[int, int, int]) -> Va
     if rule.box_format.endswith("-xy"):
         one, two = one[:, ::-1], two[:, ::-1]
     if rule.box_format.startswith("centre-size"):
-        one, two = one - two / 2, one + two / 2
+        one, two = one - two * np.float32(0.5), one + two * np.float32(0.5)
     sides = np.array(shape[-half:], np.float32)
     scale = sides if rule.coordinates == "shares" else np.ones(half, np.float32)
     cut = np.concatenate([np.clip(one * scale, 0, sides), np.clip(two * scale, 0, sides)], axis=1)

@@ -17,6 +17,6 @@ from vigil.domain.manifest.whole import Manifest
 
 __all__ = [
     "AnyOf", "AnyPreprocessing", "BodyPart", "BrainVolume", "CodeEntry", "Contrast", "FindingEntry", "HyperdenseVolume",
-    "Locator", "Manifest", "Network", "OperatingPoint", "PermittedOutput", "Postprocessing", "Preprocessing", "Range", "Regulatory",
-    "RegulatoryStatus", "Scope", "SeriesInput", "ShapePreprocessing", "TensorPreprocessing", "WhenUnknown",
+    "Locator", "Manifest", "Network", "OperatingPoint", "PermittedOutput", "Postprocessing", "Preprocessing", "Range",
+    "Regulatory", "RegulatoryStatus", "Scope", "SeriesInput", "ShapePreprocessing", "TensorPreprocessing", "WhenUnknown",
 ]

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from vigil.domain.codes import CERTAINTIES
 from vigil.domain.manifest.measurements import UNITS_OF, Count, MeasurementRule, Ratio, Score, Value
 from vigil.domain.manifest.outputs import (
     Classification,
@@ -20,6 +21,7 @@ from vigil.domain.manifest.postprocessing import RegionRule, Regions
 from vigil.domain.manifest.preprocessing import MOST_CHANNELS, TensorPreprocessing
 from vigil.domain.manifest.sides import insist_it_can_be_held
 from vigil.domain.manifest.strategy import PerSlice, SlidingWindow
+from vigil.domain.manifest.strict import CodeEntry
 
 if TYPE_CHECKING:
     from vigil.domain.manifest.whole import Manifest
@@ -105,11 +107,20 @@ def _measurement(rule: MeasurementRule, regions: set[str], outputs: dict[str, Ou
                 raise ValueError(f"{where}: '{name}' is none of postprocessing.regions")
     if rule.unit is not None:
         _unit(where, rule, rule.unit)
+    if isinstance(rule, Score) and rule.concept is not None:
+        _certainty(where, rule.concept)
 
 
 def _unit(where: str, rule: MeasurementRule, unit: str) -> None:
     if unit not in UNITS_OF[rule.kind]:
         raise ValueError(f"{where}: a {rule.kind} is told in {' or '.join(sorted(UNITS_OF[rule.kind]))}, not in '{unit}'")
+
+
+def _certainty(where: str, concept: CodeEntry) -> None:
+    """A score under a name of its own would pass as a measurement where a clearance permits no score (law 5)."""
+    if concept.code() not in CERTAINTIES:
+        said = ", ".join(sorted(str(code) for code in CERTAINTIES))
+        raise ValueError(f"{where}: a score is told as one of {said}, not as {concept.code()}")
 
 
 def _finding(manifest: Manifest, regions: set[str]) -> None:
@@ -124,6 +135,8 @@ def _finding(manifest: Manifest, regions: set[str]) -> None:
             raise ValueError(f"measurement '{rule.name}': concept and unit stand in every measurement but the one that decides; "
                              "the finding says that one's ('measurement' and 'unit')")
     _unit("finding.unit", deciding, manifest.finding.unit)
+    if isinstance(deciding, Score):
+        _certainty("finding.measurement", manifest.finding.measurement)
     if manifest.finding.region is not None and manifest.finding.region not in regions:
         raise ValueError(f"finding.region '{manifest.finding.region}' is none of postprocessing.regions")
     if manifest.calibration is not None and not isinstance(deciding, Score):
