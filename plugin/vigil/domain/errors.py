@@ -34,7 +34,6 @@ class Category(StrEnum):
     MODEL_NOT_LOADED = "model-not-loaded"
     MODEL_QUARANTINED = "model-quarantined"
     MODEL_PAUSED = "model-paused"
-    MODEL_NOT_APPROVED = "model-not-approved"
     INFERENCE_FAILED = "inference-failed"
     TIME_LIMIT = "time-limit"
     OUT_OF_MEMORY = "out-of-memory"
