@@ -154,7 +154,7 @@ def detector(**changes: Any) -> dict[str, Any]:
         "strategy": {"kind": "per-slice"},
         "network": {"file": "model.onnx", "input": "image", "outputs": ["boxes", "scores"]},
         "outputs": [{"kind": "detection", "name": "spots", "boxes": "boxes", "scores": "scores", "box_format": "corners-xy",
-                     "least_score": 0.6, "largest_overlap": 0.1}],
+                     "least_score": 0.2, "largest_overlap": 0.1}],
         "postprocessing": {"kind": "regions", "regions": [{"name": "bright", "output": "spots"}]},
         "measurements": [
             {"name": "spots", "kind": "count", "region": "bright"},

@@ -66,7 +66,7 @@ def importance_map(rule: SlidingWindow) -> Values:
 
 def _starts(count: int, side: int, overlap: float) -> list[int]:
     """Of the windows along an axis; the last one ends with it."""
-    step = side if side == count else max(1, int(side * (1 - overlap)))
+    step = max(1, int(side * (1 - overlap)))
     needed = next(index for index in range(ceil(count / step)) if index * step + side >= count)
     return [min(index * step, count - side) for index in range(needed + 1)]
 
