@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -131,5 +132,6 @@ def _no_gpu(why: str) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    text = str(error).strip().splitlines()
+    # Where in ONNX Runtime's source it happened, with a whole signature, tells nobody what to do.
+    text = re.sub(r"/onnxruntime_src/.*?\) (?=[A-Z])", "", str(error).strip()).splitlines()
     return text[0][:200] if text else type(error).__name__
