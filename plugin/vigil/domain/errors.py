@@ -33,7 +33,9 @@ class Category(StrEnum):
     MODEL_INVALID = "model-invalid"
     MODEL_NOT_LOADED = "model-not-loaded"
     MODEL_QUARANTINED = "model-quarantined"
+    MODEL_PAUSED = "model-paused"
     INFERENCE_FAILED = "inference-failed"
+    TIME_LIMIT = "time-limit"
     OUT_OF_MEMORY = "out-of-memory"
     RESULT_NOT_MADE = "result-not-made"
     # the house

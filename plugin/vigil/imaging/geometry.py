@@ -52,18 +52,27 @@ class Reorientation:
         return unflipped.transpose(back)
 
 
+PATIENT_AXES = {"L": (0, False), "R": (0, True), "P": (1, False), "A": (1, True), "S": (2, False), "I": (2, True)}
+"""Axis of DICOM's patient coordinates, and whether the letter's direction runs against it."""
+
+
 def to_patient_axes(affine: NDArray[np.float64]) -> Reorientation:
-    """The reorientation after which slices run most nearly to the head, rows to the back, columns to the left (LPS).
+    """The reorientation after which slices run most nearly to the head, rows to the back, columns to the left (LPS)."""
+    return to_orientation(affine, "SPL")
+
+
+def to_orientation(affine: NDArray[np.float64], orientation: str) -> Reorientation:
+    """The reorientation after which the axes of the array run most nearly as the letters say, first axis first.
 
     Nothing is rotated, so that no voxel is interpolated for it: an oblique volume stays oblique.
     """
     cosines = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
-    wanted = (2, 1, 0)  # z for slices, y for rows, x for columns
+    wanted = tuple(PATIENT_AXES[letter] for letter in orientation)
 
     def agreement(axes: tuple[int, ...]) -> float:
-        return sum(abs(float(cosines[patient, axis])) for patient, axis in zip(wanted, axes, strict=True))
+        return sum(abs(float(cosines[patient, axis])) for (patient, _), axis in zip(wanted, axes, strict=True))
 
     best = max(permutations(range(3)), key=agreement)
     axes = (best[0], best[1], best[2])
-    flipped = tuple(bool(cosines[patient, axis] < 0) for patient, axis in zip(wanted, axes, strict=True))
+    flipped = tuple(bool((cosines[patient, axis] < 0) != against) for (patient, against), axis in zip(wanted, axes, strict=True))
     return Reorientation(axes, (flipped[0], flipped[1], flipped[2]))

@@ -56,25 +56,13 @@ class Grid:
 
     def back(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """A mask of this grid on the source's voxels: linear, inside from one half."""
-        result = np.zeros(self.source_shape, np.bool_)
-        if not mask.any():
-            return result
-        # In the source's axes, and only where the mask is: most of a head is empty.
-        inside = self.turned.undo(mask).astype(np.float32)
         spacing = in_source_axes(self.spacing_mm, self.turned)
-        windows: list[slice] = []
-        for axis in range(3):
-            taps = linear_taps(inside.shape[axis], spacing[axis], self.source_shape[axis], self.source_spacing_mm[axis])
-            used: NDArray[np.bool_] = np.asarray(inside.any(axis=tuple(other for other in range(3) if other != axis)))
-            touched = np.flatnonzero((used[taps.indices] & (taps.weights > 0)).any(axis=1))
-            if touched.size == 0:
-                return result
-            window = slice(int(touched[0]), int(touched[-1]) + 1)
-            windows.append(window)
-            here = Taps(taps.indices[window], taps.weights[window])
-            inside = np.moveaxis(here.along_first(np.moveaxis(inside, axis, 0)), 0, axis)
-        result[tuple(windows)] = inside >= 0.5
-        return result
+        inside = self.turned.undo(mask)
+        taps = tuple(
+            linear_taps(inside.shape[axis], spacing[axis], self.source_shape[axis], self.source_spacing_mm[axis])
+            for axis in range(3)
+        )
+        return blended_back(np.asarray(inside, np.bool_), taps)
 
 
 def resample(volume: Volume, spacing_mm: tuple[float, float, float]) -> Grid:
@@ -90,13 +78,7 @@ def resample(volume: Volume, spacing_mm: tuple[float, float, float]) -> Grid:
     over_slices, over_rows, over_columns = (
         linear_taps(source.shape[axis], own[axis], shape[axis], wanted[axis]) for axis in range(3)
     )
-    voxels = np.zeros(shape, np.float32)
-    for index in range(source.shape[0]):
-        # One slice at a time, so that nothing as large as the source is made.
-        rows_done = over_rows.along_first(source[index])
-        plane = over_columns.along_first(np.ascontiguousarray(rows_done.T)).T
-        for new, tap in np.argwhere(over_slices.indices == index):
-            voxels[new] += over_slices.weights[new, tap] * plane
+    voxels = sampled(source, (over_slices, over_rows, over_columns))
     return Grid(
         voxels=np.ascontiguousarray(turned.apply(voxels), dtype=np.float32),
         spacing_mm=spacing_mm,
@@ -106,10 +88,53 @@ def resample(volume: Volume, spacing_mm: tuple[float, float, float]) -> Grid:
     )
 
 
+def sampled(source: NDArray[np.float32], taps: tuple[Taps, Taps, Taps]) -> NDArray[np.float32]:
+    """[slice, row, column] at new places, one set of taps for each axis."""
+    over_slices, over_rows, over_columns = taps
+    voxels = np.zeros(tuple(len(axis.indices) for axis in taps), np.float32)
+    for index in range(source.shape[0]):
+        # One slice at a time, so that nothing as large as the source is made.
+        wanted = np.argwhere(over_slices.indices == index)
+        if wanted.size == 0:
+            continue
+        rows_done = over_rows.along_first(source[index])
+        plane = over_columns.along_first(np.ascontiguousarray(rows_done.T)).T
+        for new, tap in wanted:
+            voxels[new] += over_slices.weights[new, tap] * plane
+    return voxels
+
+
+def blended_back(mask: NDArray[np.bool_], taps: tuple[Taps, ...]) -> NDArray[np.bool_]:
+    """A mask at the places of the taps: inside from one half."""
+    result = np.zeros(tuple(len(axis.indices) for axis in taps), np.bool_)
+    if not mask.any():
+        return result
+    # Only where the mask is: most of a head is empty.
+    inside = mask.astype(np.float32)
+    windows: list[slice] = []
+    for axis in range(3):
+        indices, weights = taps[axis].indices, taps[axis].weights
+        used: NDArray[np.bool_] = np.asarray(inside.any(axis=tuple(other for other in range(3) if other != axis)))
+        touched = np.flatnonzero((used[indices] & (weights > 0)).any(axis=1))
+        if touched.size == 0:
+            return result
+        window = slice(int(touched[0]), int(touched[-1]) + 1)
+        windows.append(window)
+        here = Taps(indices[window], weights[window])
+        inside = np.moveaxis(here.along_first(np.moveaxis(inside, axis, 0)), 0, axis)
+    result[tuple(windows)] = inside >= 0.5
+    return result
+
+
 def linear_taps(count: int, spacing: float, new_count: int, new_spacing: float) -> Taps:
     """From ``count`` positions to ``new_count``; both axes have the same middle."""
     positions = ((np.arange(new_count) + 0.5) - new_count / 2) * (new_spacing / spacing) + count / 2 - 0.5
-    width = max(1.0, new_spacing / spacing)
+    return taps_at(positions, count, max(1.0, new_spacing / spacing))
+
+
+def taps_at(positions: NDArray[np.floating], count: int, width: float = 1.0) -> Taps:
+    """Of ``count`` places of an axis, those around each position: a linear kernel that reaches ``width`` to either side.
+    Beyond the first and the last place these go on."""
     clamped = np.clip(positions, 0, count - 1)[:, None]
     around = np.floor(clamped).astype(np.intp) + np.arange(1 - int(np.ceil(width)), int(np.ceil(width)) + 1)
     weights = np.maximum(0.0, 1.0 - np.abs(clamped - around) / width)

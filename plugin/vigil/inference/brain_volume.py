@@ -7,24 +7,28 @@ in the manifest, and tests hold the whole to the package's answer.
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vigil.domain.answer import Answer, AnswerKind, Finding, Measurement, Reason
+from vigil.domain.answer import Answer, AnswerKind, Finding, Measurement
 from vigil.domain.codes import UNITS
 from vigil.domain.errors import Category
 from vigil.domain.manifest import BrainVolume, Locator, Manifest, ShapePreprocessing
 from vigil.imaging.canonical import Canonical, nearest_exact
 from vigil.imaging.volume import Volume
-from vigil.inference.errors import InferenceFailed
+from vigil.inference.borders import borders
+from vigil.inference.decide import not_measured
+from vigil.inference.errors import InferenceFailed, NothingToSee
+from vigil.inference.intensity import ONE_VALUE
+from vigil.inference.leave import Leave
+from vigil.inference.locate import box_around
 from vigil.inference.morphology import Mask, largest_cluster, without_holes
+from vigil.inference.outcome import Inference
 from vigil.inference.session import NetworkSession
 
-Box = tuple[slice, slice, slice]
 Values = NDArray[np.float32]
 
 
@@ -36,26 +40,9 @@ class Scale:
     high: np.float32
 
 
-class NotFound(Exception):
-    """There is no whole brain in the volume; ``reason`` says how that showed."""
-
-    def __init__(self, category: Category, text: str) -> None:
-        super().__init__(text)
-        self.reason = Reason(category, text)
-
-
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """The answer, the brain as a mask by the region's name, [slice, row, column] of the source, and seconds by stage."""
-
-    answer: Answer
-    masks: dict[str, Mask]
-    timings_s: dict[str, float]
-
-
 def measure_brain(
-    volume: Volume, manifest: Manifest, locator: NetworkSession, network: NetworkSession, stop: threading.Event
-) -> Measured:
+    volume: Volume, manifest: Manifest, locator: NetworkSession, network: NetworkSession, leave: Leave
+) -> Inference:
     """The brain's volume as a measurement, with its outline; "not analysed" where no whole brain is found.
 
     Raises: InferenceFailed for an output of another shape or with a value that is no number; those of
@@ -63,21 +50,20 @@ def measure_brain(
     """
     timings: dict[str, float] = {}
     try:
-        mask = outline_brain(volume, manifest, locator, network, stop, timings)
+        mask = outline_brain(volume, manifest, locator, network, leave, timings)
         answer = _answer(mask, volume, manifest)
-    except NotFound as found:
-        text = f"Not analysed: {found.reason.text}. Nothing was measured."
-        return Measured(Answer(AnswerKind.NOT_ANALYSED, text, reason=found.reason), {}, timings)
-    return Measured(answer, {parts(manifest)[0].region: mask}, timings)
+    except NothingToSee as found:
+        return Inference(not_measured(found), {}, timings, network.provider)
+    return Inference(answer, {parts(manifest)[0].region: mask}, timings, network.provider)
 
 
 def outline_brain(
-    volume: Volume, manifest: Manifest, locator: NetworkSession, network: NetworkSession, stop: threading.Event,
+    volume: Volume, manifest: Manifest, locator: NetworkSession, network: NetworkSession, leave: Leave,
     timings_s: dict[str, float],
 ) -> Mask:
     """The brain on the volume's own voxels. ``timings_s``: takes up the seconds of each stage.
 
-    Raises: NotFound, and those of :func:`measure_brain`.
+    Raises: NothingToSee, and those of :func:`measure_brain`.
     """
     rule, input_, box_rule = parts(manifest)
     begun = time.perf_counter()
@@ -88,18 +74,18 @@ def outline_brain(
     prepared = normalised(small, scale, input_)
     timings_s["resample"] = time.perf_counter() - begun
     begun = time.perf_counter()
-    likely = _channel(locator, prepared, box_rule.output, box_rule.channel, stop) > box_rule.threshold
+    likely = _channel(locator, prepared, box_rule.output, box_rule.channel, leave) > box_rule.threshold
     box = box_around(likely, (image.shape[0], image.shape[1], image.shape[2]), box_rule)
     timings_s["locator"] = time.perf_counter() - begun
     begun = time.perf_counter()
     prepared = normalised(np.asarray(nearest_exact(image[box], input_.shape), np.float32), scale, input_)
-    inside = _channel(network, prepared, rule.output, rule.channel, stop) > rule.threshold
+    inside = _channel(network, prepared, rule.output, rule.channel, leave) > rule.threshold
     timings_s["network"] = time.perf_counter() - begun
     begun = time.perf_counter()
     size = image[box].shape
     found = np.asarray(nearest_exact(inside, (size[0], size[1], size[2])), np.bool_)
     if not found.any():
-        raise NotFound(Category.OUT_OF_SCOPE, "no brain could be outlined")
+        raise NothingToSee("no brain could be outlined")
     mask: Mask = np.zeros(volume.voxels.shape, np.bool_)
     np.asarray(canonical.apply(mask))[box] = without_holes(largest_cluster(found))
     timings_s["postprocess"] = time.perf_counter() - begun
@@ -115,10 +101,10 @@ def parts(manifest: Manifest) -> tuple[BrainVolume, ShapePreprocessing, Locator]
 
 
 def scale_of(small: Values, input_: ShapePreprocessing) -> Scale:
-    """Raises: NotFound where all values are the same."""
+    """Raises: NothingToSee where all values are the same."""
     low, high = (np.float32(value) for value in np.quantile(small, input_.clamp_quantiles))
     if not high > low:
-        raise NotFound(Category.OUT_OF_SCOPE, "the images hold one value only, and no anatomy")
+        raise NothingToSee(ONE_VALUE)
     return Scale(low, high)
 
 
@@ -127,39 +113,15 @@ def normalised(values: Values, scale: Scale, input_: ShapePreprocessing) -> Valu
     clamped: Values = np.clip((values - scale.low) / (scale.high - scale.low), np.float32(0), np.float32(1))
     mean, deviation = clamped.mean(dtype=np.float64), clamped.std(dtype=np.float64, ddof=1)
     if not deviation > 0:
-        raise NotFound(Category.OUT_OF_SCOPE, "the images hold one value only, and no anatomy")
+        raise NothingToSee(ONE_VALUE)
     clamped -= np.float32(mean)
     clamped *= np.float32(input_.deviation / deviation)
     clamped += np.float32(input_.mean)
     return clamped
 
 
-def box_around(likely: Mask, shape: tuple[int, int, int], rule: Locator) -> Box:
-    """The box of the largest part of ``likely``, on a volume of ``shape``, with its margin.
-
-    Of each axis those planes count of which more than ``least_share`` is brain.
-
-    Raises: NotFound.
-    """
-    mask = largest_cluster(likely)
-    spans: list[slice] = []
-    for axis, count in enumerate(shape):
-        others = tuple(other for other in range(3) if other != axis)
-        shares = np.count_nonzero(mask, axis=others) / (mask.size / mask.shape[axis])
-        used = np.flatnonzero(shares > rule.least_share)
-        if used.size == 0:
-            raise NotFound(Category.OUT_OF_SCOPE, "no brain could be found")
-        first, end = int(used[0]), int(used[-1]) + 1
-        scale = np.float32(count) / np.float32(mask.shape[axis])
-        widened = np.float32(1) + np.float32(2) * np.float32(rule.margin)
-        centre = np.round(scale * np.float32((first + end) / 2))
-        size = np.round(widened * (scale * np.float32(end - first)))
-        spans.append(slice(max(0, int(centre - size / 2)), min(count, int(centre + size / 2))))
-    return spans[0], spans[1], spans[2]
-
-
-def _channel(session: NetworkSession, prepared: Values, name: str, channel: int, stop: threading.Event) -> Values:
-    output = session.run(prepared[None, None], stop)[name]
+def _channel(session: NetworkSession, prepared: Values, name: str, channel: int, leave: Leave) -> Values:
+    output = session.run(prepared[None, None], leave)[name]
     if output.ndim != 5 or output.shape[0] != 1 or output.shape[1] <= channel or output.shape[2:] != prepared.shape:
         raise InferenceFailed(f"the output '{name}' has shape {output.shape}; it must be channels of its input's shape")
     values: Values = output[0, channel]
@@ -184,20 +146,17 @@ def _answer(mask: Mask, volume: Volume, manifest: Manifest) -> Answer:
 
 
 def _insist_whole(value_ml: float, mask: Mask, rule: BrainVolume) -> None:
-    """Raises: NotFound."""
+    """Raises: NothingToSee."""
     low, high = rule.plausible_ml.minimum, rule.plausible_ml.maximum
     if low is not None and value_ml < low:
-        raise NotFound(
-            Category.TRUNCATED_ANATOMY, f"only {value_ml:.0f} mL of brain were found; at least {low:.0f} mL are expected"
+        raise NothingToSee(
+            f"only {value_ml:.0f} mL of brain were found; at least {low:.0f} mL are expected", category=Category.TRUNCATED_ANATOMY
         )
     if high is not None and value_ml > high:
-        raise NotFound(Category.OUT_OF_SCOPE, f"{value_ml:.0f} mL of brain were found; at most {high:.0f} mL are expected")
-    for axis in range(3):
-        sections = np.count_nonzero(mask, axis=tuple(other for other in range(3) if other != axis))
-        for end in (0, -1):
-            share = float(sections[end]) / float(sections.max())
-            if share > rule.largest_open_share:
-                raise NotFound(
-                    Category.TRUNCATED_ANATOMY,
-                    f"the images end inside the brain: one border cuts {share:.0%} of its largest section",
-                )
+        raise NothingToSee(f"{value_ml:.0f} mL of brain were found; at most {high:.0f} mL are expected")
+    for share in (border.share for border in borders(mask)):
+        if share > rule.largest_open_share:
+            raise NothingToSee(
+                f"the images end inside the brain: one border cuts {share:.0%} of its largest section",
+                category=Category.TRUNCATED_ANATOMY,
+            )

@@ -51,6 +51,18 @@ class ModelQuarantined(InferenceError):
     category = Category.MODEL_QUARANTINED
 
 
+class ModelPaused(InferenceError):
+    """The model failed too often in a row."""
+
+    category = Category.MODEL_PAUSED
+
+
+class TimeLimitReached(InferenceError):
+    """The run took longer than its manifest allows."""
+
+    category = Category.TIME_LIMIT
+
+
 class InferenceFailed(InferenceError):
     """The network stopped with an error, or what it gave cannot be a result."""
 
@@ -59,3 +71,9 @@ class InferenceFailed(InferenceError):
 
 class OutOfMemory(InferenceError):
     category = Category.OUT_OF_MEMORY
+
+
+class NothingToSee(InferenceError):
+    """What arrived cannot be measured: no anatomy in it, or not the whole of it. The study is "not analysed", and says so."""
+
+    category = Category.OUT_OF_SCOPE

@@ -12,19 +12,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vigil.domain.answer import Answer, AnswerKind, Criterion, Finding, Measurement, Reason
-from vigil.domain.codes import UNITS
+from vigil.domain.answer import Answer, AnswerKind, Finding, Reason
 from vigil.domain.errors import Category
 from vigil.domain.manifest import HyperdenseVolume, Manifest
 from vigil.imaging.resample import Grid
 from vigil.imaging.volume import Volume
+from vigil.inference.borders import borders
+from vigil.inference.decide import finding_of, judge, not_analysed
 from vigil.inference.errors import InferenceFailed
+from vigil.inference.key_slices import key_slices
 from vigil.inference.morphology import Mask, opened, within, without_holes, without_small_parts
 
-FACES = (("lowest", 0, 0), ("uppermost", 0, -1), ("front", 1, 0), ("back", 1, -1), ("right", 2, 0), ("left", 2, -1))
-"""Faces of a grid in patient axes: name, axis, index."""
-KEY_SLICES = 3
-KEY_SLICES_APART_MM = 10.0
+FACES = {(0, 0): "lowest", (0, -1): "uppermost", (1, 0): "front", (1, -1): "back", (2, 0): "right", (2, -1): "left"}
+"""Faces of a grid in patient axes, by axis and end."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,36 +67,17 @@ def answer(
     )
     cavity = outline_cavity(inside, grid, rule)
     if (reason := _implausible(cavity, rule)) is not None:
-        return _not_analysed(reason), {}
+        return not_analysed(reason), {}
     region = grid.back(find_dense(band, raised, cavity, grid, rule))
-    entry, point = manifest.finding, manifest.operating_points[operating_point]
-    unit, concept = UNITS[entry.unit], entry.measurement.code()
-    # Decided on the value as it is said, so that no sentence reads "5.0 mL, below 5.0 mL".
-    measured = Measurement(concept, round(float(np.count_nonzero(region)) * volume.voxel_ml, 1), unit)
-    criterion = Criterion(operating_point, concept, point.positive, unit)
-    if measured.value >= point.positive:
-        kind, sentence = AnswerKind.POSITIVE, entry.positive
-    elif cavity.open_at:
-        return _not_analysed(_ends_inside(cavity)), {}
-    elif point.indeterminate is not None and measured.value >= point.indeterminate:
-        kind, sentence = AnswerKind.INDETERMINATE, entry.indeterminate
-    else:
-        kind, sentence = AnswerKind.NEGATIVE, entry.negative
+    value_ml = float(np.count_nonzero(region)) * volume.voxel_ml
+    judgement = judge(value_ml, manifest, operating_point)
+    if judgement.kind is not AnswerKind.POSITIVE and cavity.open_at:
+        return not_analysed(_ends_inside(cavity)), {}
     findings: tuple[Finding, ...] = ()
-    if kind is not AnswerKind.NEGATIVE and region.any():
-        findings = (Finding(
-            concept=entry.concept.code(), category=entry.category.code(), site=entry.site.code(), measurements=(measured,),
-            region=rule.region, key_slices=_key_slices(region, volume),
-            acr_category=entry.acr_category if kind is AnswerKind.POSITIVE else None,
-        ),)  # fmt: skip
-    return Answer(
-        kind=kind,
-        sentence=sentence.format(value=f"{measured.value:.1f}", unit=unit.value, threshold=f"{point.positive:.1f}"),
-        criterion=criterion,
-        measured=measured,
-        findings=findings,
-        notes=tuple([f"The volume may be larger: {_ends_inside(cavity).text}."] if cavity.open_at else []),
-    ), {rule.region: region} if findings else {}
+    if judgement.kind is not AnswerKind.NEGATIVE and region.any():
+        findings = (finding_of(judgement, manifest.finding, rule.region, key_slices(region, volume)),)
+    notes = (f"The volume may be larger: {_ends_inside(cavity).text}.",) if cavity.open_at else ()
+    return judgement.answer(findings, notes), {rule.region: region} if findings else {}
 
 
 def _implausible(cavity: Cavity, rule: HyperdenseVolume) -> Reason | None:
@@ -114,34 +95,14 @@ def _ends_inside(cavity: Cavity) -> Reason:
     return Reason(Category.TRUNCATED_ANATOMY, f"the scan ends inside the head: {faces}")
 
 
-def _not_analysed(reason: Reason) -> Answer:
-    return Answer(
-        AnswerKind.NOT_ANALYSED, f"Not analysed: {reason.text}. This is not a negative result.", reason=reason
-    )
-
-
 def _open_faces(mask: Mask, rule: HyperdenseVolume) -> tuple[tuple[str, float], ...]:
     found = []
-    for name, axis, index in FACES:
-        sections = np.count_nonzero(mask, axis=tuple(other for other in range(3) if other != axis))
-        share = float(sections[index]) / float(sections.max()) if sections.any() else 0.0
+    for border in borders(mask):
+        name = FACES[border.axis, border.end]
         limit = rule.largest_open_share_at_base if name == "lowest" else rule.largest_open_share_elsewhere
-        if share > limit:
-            found.append((name, share))
+        if border.share > limit:
+            found.append((name, border.share))
     return tuple(found)
-
-
-def _key_slices(region: Mask, volume: Volume) -> tuple[int, ...]:
-    """Slices of the source, the largest section first, then others well away from those chosen."""
-    areas = np.count_nonzero(region, axis=(1, 2))
-    apart = KEY_SLICES_APART_MM / volume.spacing_mm[0]
-    chosen: list[int] = []
-    for index in np.argsort(-areas, kind="stable").tolist():
-        if areas[index] == 0 or len(chosen) == KEY_SLICES:
-            break
-        if all(abs(index - other) >= apart for other in chosen):
-            chosen.append(index)
-    return tuple(chosen)
 
 
 def _as_mask(outputs: Mapping[str, NDArray[np.number]], name: str, grid: Grid) -> Mask:

@@ -52,7 +52,7 @@ def parse_manifest(text: str) -> Manifest:
 
 
 def _fault(root: yaml.MappingNode, loc: tuple[int | str, ...], kind: str, message: str) -> str:
-    line, keys = _place(root, loc)
+    line, keys = _place(root, loc, missing=kind == "missing")
     if kind == "extra_forbidden":
         cure = "this key is not known; correct its spelling or take it out"
     elif kind == "missing":
@@ -62,14 +62,14 @@ def _fault(root: yaml.MappingNode, loc: tuple[int | str, ...], kind: str, messag
     return f"{FILE}, line {line}, {'.'.join(keys) or 'the whole'}: {cure}"
 
 
-def _place(root: yaml.MappingNode, loc: tuple[int | str, ...]) -> tuple[int, list[str]]:
+def _place(root: yaml.MappingNode, loc: tuple[int | str, ...], *, missing: bool) -> tuple[int, list[str]]:
     """The line of the key that is nearest to the fault. A discriminator in ``loc`` has no key of its own."""
     node: yaml.Node = root
     line, keys = root.start_mark.line, list[str]()
     for step in loc:
         if isinstance(node, yaml.MappingNode):
             entry = next(((key, value) for key, value in node.value if key.value == str(step)), None)
-            if entry is None and step == loc[-1]:
+            if entry is None and missing and step == loc[-1]:
                 keys.append(str(step))
             if entry is None:
                 continue

@@ -20,9 +20,9 @@ def largest_part(mask: Mask) -> Mask:
     return largest
 
 
-def without_small_parts(mask: Mask, least_voxels: int) -> Mask:
-    """Without parts (connected by faces) of fewer voxels."""
-    labels = _itk.ConnectedComponent(_image(mask))
+def without_small_parts(mask: Mask, least_voxels: int, *, corners: bool = False) -> Mask:
+    """Without parts (connected by faces, or by edges and corners too) of fewer voxels."""
+    labels = _itk.ConnectedComponent(_image(mask), corners)
     kept: Mask = _array(_itk.RelabelComponent(labels, minimumObjectSize=least_voxels)) > 0
     return kept
 
@@ -57,6 +57,11 @@ def largest_cluster(mask: Mask) -> Mask:
     labels = _itk.ConnectedComponent(_image(mask), True)
     largest: Mask = _array(_itk.RelabelComponent(labels, sortByObjectSize=True)) == 1
     return largest
+
+
+def count_of_clusters(mask: Mask) -> int:
+    """How many parts there are, connected by faces, edges or corners."""
+    return int(_array(_itk.ConnectedComponent(_image(mask), True)).max(initial=0))
 
 
 def _box(mask: Mask, margin_mm: float, spacing_mm: tuple[float, float, float]) -> tuple[slice, slice, slice] | None:

@@ -1,4 +1,4 @@
-"""Looks into an ONNX file for weights that lie outside it.
+"""Looks into an ONNX file for weights that lie outside it, and for operators that no ONNX Runtime brings with it.
 
 Such weights would be loaded by path at run time, whatever was hashed and approved, and from wherever the path leads. So a
 model must hold its weights itself. Only the few fields on the way to a tensor are read (onnx.proto3, IR version 10).
@@ -24,6 +24,9 @@ _FIELDS: dict[str, dict[int, str]] = {
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {13: "external"},
 }
+_OPERATORS, _FUNCTION, _OPERATORS_DOMAIN, _FUNCTION_DOMAIN = 8, 25, 1, 10
+_KNOWN_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
+"""Of ONNX itself, and of ONNX Runtime (fp16 and int8 graphs use it)."""
 _TENSOR_NAME, _TENSOR_DATA_LOCATION, _EXTERNAL = 8, 14, 1
 
 
@@ -41,6 +44,28 @@ def refuse_external_data(model: bytes) -> None:
             f"the tensor '{named}' of the network has its data in another file; save the model with its weights inside "
             "(onnx.save with save_as_external_data=False)"
         )
+
+
+def refuse_custom_operators(model: bytes) -> None:
+    """Raises: ModelInvalid where the graph takes operators of a domain that would need a library of its own (code that nobody
+    approved), and that it does not define itself as functions."""
+    taken, own = set[str](), set[str]()
+    for field, wire, value in _walk(memoryview(model)):
+        if wire == _BYTES and isinstance(value, memoryview) and field in (_OPERATORS, _FUNCTION):
+            names = taken if field == _OPERATORS else own
+            names.add(_text(value, _OPERATORS_DOMAIN if field == _OPERATORS else _FUNCTION_DOMAIN))
+    unknown = sorted(taken - own - _KNOWN_DOMAINS)
+    if unknown:
+        raise ModelInvalid(
+            f"the network uses custom operators of '{unknown[0]}', which need a library of their own; export it with ONNX's "
+            "own operators alone"
+        )
+
+
+def _text(message: memoryview, wanted: int) -> str:
+    """A text field of a message; empty where it is not there."""
+    found = (value for field, _, value in _walk(message) if field == wanted and isinstance(value, memoryview))
+    return bytes(next(found, b"")).decode("utf-8", "replace")
 
 
 def _external(message: memoryview, kind: str, depth: int) -> Iterator[str]:

@@ -15,7 +15,7 @@ from vigil.domain.errors import VigilError
 from vigil.domain.manifest import Manifest, Network
 from vigil.inference.errors import ModelFileMissing, ModelHashMismatch, ModelInvalid
 from vigil.inference.manifest_file import FILE, read_manifest
-from vigil.inference.onnx_file import refuse_external_data
+from vigil.inference.onnx_file import refuse_custom_operators, refuse_external_data
 
 LARGEST_FILE_BYTES = 4 << 30
 
@@ -51,7 +51,7 @@ class InstalledModel:
         name = (network or self.manifest.network).file
         content = _read(self.folder, name)
         _insist(name, self.manifest.files[name], hashlib.sha256(content).hexdigest())
-        refuse_external_data(content)
+        _insist_on_a_network(content)
         return content
 
 
@@ -90,7 +90,7 @@ def _verify(folder: Path, manifest: Manifest) -> None:
         if name in networks:
             content = _read(folder, name)
             _insist(name, expected, hashlib.sha256(content).hexdigest())
-            refuse_external_data(content)
+            _insist_on_a_network(content)
             continue
         path = _regular_file(folder, name)
         try:
@@ -98,6 +98,11 @@ def _verify(folder: Path, manifest: Manifest) -> None:
                 _insist(name, expected, hashlib.file_digest(file, "sha256").hexdigest())
         except OSError as error:
             raise ModelFileMissing(f"the file '{name}' cannot be read ({type(error).__name__})") from None
+
+
+def _insist_on_a_network(content: bytes) -> None:
+    refuse_external_data(content)
+    refuse_custom_operators(content)
 
 
 def _insist(name: str, expected: str, actual: str) -> None:

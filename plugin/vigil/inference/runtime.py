@@ -12,35 +12,25 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vigil.domain.answer import Answer, Reason
+from vigil.domain.answer import Reason
 from vigil.domain.errors import Stopping, VigilError
-from vigil.domain.manifest import BrainVolume, Manifest, Network, ShapePreprocessing
-from vigil.imaging.resample import Grid, resample
+from vigil.domain.manifest import BrainVolume, Manifest, ShapePreprocessing, TensorPreprocessing
+from vigil.imaging.resample import resample
 from vigil.imaging.volume import Volume
-from vigil.inference import brain_volume, hyperdense
+from vigil.inference import by_manifest, hyperdense
+from vigil.inference.brain_volume import measure_brain
+from vigil.inference.breaker import Breaker
 from vigil.inference.errors import InferenceFailed, ModelNotLoaded, ModelQuarantined, OutOfMemory
+from vigil.inference.leave import Leave
+from vigil.inference.outcome import Inference
 from vigil.inference.quarantine import CrashMarker
 from vigil.inference.registry import InstalledModel
-from vigil.inference.session import WARM_SHAPE, NetworkSession
+from vigil.inference.rehearse import insist_on_outputs
+from vigil.inference.room import needed_bytes
+from vigil.inference.session import NetworkSession
+from vigil.inference.tensor_form import form_of
 
-WORKING_COPIES = 26
-"""Float32 tensors of the network's size that a run takes at its peak, network, masks and distances together: measured
-(models/*/CARD.md)."""
-
-WARM_SHAPE_OF_SHAPED = (1, 1, 32, 32, 32)
-"""Deeper networks halve their input more often than one of 16 allows."""
-
-
-@dataclass(frozen=True, eq=False)
-class Inference:
-    """A model's answer on one volume. ``masks``: by region, [slice, row, column] of the *source*. ``timings_s``: by
-    stage (resample, locator where there is one, network, postprocess). ``provider``: "cpu" or "cuda", as the session says."""
-
-    answer: Answer
-    masks: dict[str, NDArray[np.bool_]]
-    timings_s: dict[str, float]
-    provider: str
-
+__all__ = ["Inference", "Runtime"]
 
 @dataclass(frozen=True, eq=False)
 class _Loaded:
@@ -55,20 +45,23 @@ class Runtime:
     """``memory_budget_mib``: what volume and network may take together. ``marker``: see :mod:`vigil.inference.quarantine`."""
 
     def __init__(
-        self, *, provider: str, threads: int, allow_cpu_fallback: bool, memory_budget_mib: int, marker: Path
+        self, *, provider: str, threads: int, allow_cpu_fallback: bool, memory_budget_mib: int, marker: Path,
+        breaker: Breaker | None = None,
     ) -> None:
         self._provider = provider
         self._threads = threads
         self._allow_cpu_fallback = allow_cpu_fallback
         self._budget_bytes = memory_budget_mib << 20
         self._marker = CrashMarker(marker)
+        self._breaker = breaker or Breaker()
         self._loaded: dict[str, _Loaded] = {}
         self._running = threading.Lock()
 
     def load(self, model: InstalledModel) -> None:
         """Makes and warms the model's session; does nothing where there is one for these weights.
 
-        Raises: ModelInvalid, ModelFileMissing, ModelHashMismatch, ModelNotLoaded, ModelQuarantined, OutOfMemory.
+        Raises: ModelInvalid, ModelFileMissing, ModelHashMismatch, ModelNotLoaded, ModelQuarantined, OutOfMemory,
+        TimeLimitReached.
         """
         manifest = _manifest(model)
         known = self._loaded.get(model.model_id)
@@ -77,11 +70,16 @@ class Runtime:
         self._refuse_quarantined(model.model_id)
         contents = [model.read_network(network) for network in manifest.networks]
         with self._running, self._marker.in_flight(model.model_id):
+            leave = Leave.within(manifest.time_limit_s, threading.Event())
             sessions = [
-                self._session(content, network, manifest)
+                NetworkSession(
+                    content, network, form_of(manifest, network), provider=self._provider, threads=self._threads,
+                    allow_cpu_fallback=self._allow_cpu_fallback, leave=leave,
+                )
                 for content, network in zip(contents, manifest.networks, strict=True)
             ]
         locator = sessions[0] if manifest.locator is not None else None
+        insist_on_outputs(manifest, locator, sessions[-1])
         self._loaded[model.model_id] = _Loaded(manifest.weights_sha256, sessions[-1], locator)
 
     def run(
@@ -89,8 +87,8 @@ class Runtime:
     ) -> Inference:
         """The model's answer. One run at a time; a second caller waits.
 
-        Raises: ModelNotLoaded; ModelQuarantined; InferenceFailed (also for NaN or infinity, in or out); OutOfMemory;
-        Stopping.
+        Raises: ModelNotLoaded; ModelQuarantined; ModelPaused; InferenceFailed (also for NaN or infinity, in or out);
+        OutOfMemory; TimeLimitReached; Stopping.
         """
         manifest = _manifest(model)
         loaded = self._loaded.get(model.model_id)
@@ -101,9 +99,10 @@ class Runtime:
             raise InferenceFailed(f"the model has no operating point '{operating_point}'; it has {known}")
         self._refuse_quarantined(model.model_id)
         self._refuse_too_large(manifest, volume)
-        with self._turn(stop), self._marker.in_flight(model.model_id, proves=True):
+        with self._turn(stop), self._breaker.guarding(model.model_id), self._marker.in_flight(model.model_id, proves=True):
+            leave = Leave.within(manifest.time_limit_s, stop)
             try:
-                return _run(loaded, manifest, volume, operating_point, stop)
+                return _run(loaded, manifest, volume, operating_point, leave)
             except MemoryError:
                 raise OutOfMemory("not enough memory to analyse this volume") from None
 
@@ -113,8 +112,8 @@ class Runtime:
         return "not loaded" if loaded is None else loaded.session.describe()
 
     def quarantine(self, model_id: str) -> Reason | None:
-        """Why the model may not run; None where it may."""
-        return self._marker.reason(model_id)
+        """Why the model may not run now; None where it may."""
+        return self._marker.reason(model_id) or self._breaker.reason(model_id)
 
     def release(self, model_id: str) -> None:
         """A person has looked into it: the model may run again."""
@@ -124,13 +123,6 @@ class Runtime:
         """Lets go of the sessions, after the run in flight (stop it first)."""
         with self._running:
             self._loaded.clear()
-
-    def _session(self, content: bytes, network: Network, manifest: Manifest) -> NetworkSession:
-        shaped = isinstance(manifest.preprocessing, ShapePreprocessing)
-        return NetworkSession(
-            content, network, provider=self._provider, threads=self._threads, allow_cpu_fallback=self._allow_cpu_fallback,
-            warm_shape=WARM_SHAPE_OF_SHAPED if shaped else WARM_SHAPE,
-        )  # fmt: skip
 
     @contextmanager
     def _turn(self, stop: threading.Event) -> Iterator[None]:
@@ -147,12 +139,7 @@ class Runtime:
             raise ModelQuarantined(reason.text)
 
     def _refuse_too_large(self, manifest: Manifest, volume: Volume) -> None:
-        if isinstance(manifest.preprocessing, ShapePreprocessing):
-            tensor = 4 * float(np.prod(manifest.preprocessing.shape))
-        else:
-            extent = float(np.prod(volume.spacing_mm)) * volume.voxels.size
-            tensor = 4 * extent / float(np.prod(manifest.preprocessing.spacing_mm))
-        needed = volume.voxels.nbytes + volume.voxels.size + int(WORKING_COPIES * tensor)  # a mask is a byte a voxel
+        needed = needed_bytes(manifest, volume)
         if needed > self._budget_bytes:
             raise OutOfMemory(
                 f"the analysis would need {needed >> 20} MiB, more than the {self._budget_bytes >> 20} MiB of "
@@ -160,36 +147,27 @@ class Runtime:
             )
 
 
-def _run(
-    loaded: _Loaded, manifest: Manifest, volume: Volume, operating_point: str, stop: threading.Event
-) -> Inference:
-    session = loaded.session
+def _run(loaded: _Loaded, manifest: Manifest, volume: Volume, operating_point: str, leave: Leave) -> Inference:
+    _insist_finite("the volume", volume.voxels)
+    if isinstance(manifest.preprocessing, TensorPreprocessing):
+        return by_manifest.analyse(volume, manifest, loaded.locator, loaded.session, operating_point, leave)
     if isinstance(manifest.postprocessing, BrainVolume):
-        _insist_finite("the volume", volume.voxels)
         if loaded.locator is None:
             raise ModelNotLoaded("the model's earlier network is not loaded; restart Orthanc")
-        measured = brain_volume.measure_brain(volume, manifest, loaded.locator, session, stop)
-        return Inference(measured.answer, measured.masks, measured.timings_s, session.provider)
+        return measure_brain(volume, manifest, loaded.locator, loaded.session, leave)
     if isinstance(manifest.preprocessing, ShapePreprocessing):
         raise InferenceFailed("a model of this kind of preprocessing needs the postprocessing 'brain-volume'")
     begun = time.perf_counter()
-    _insist_finite("the volume", volume.voxels)
     grid = resample(volume, manifest.preprocessing.spacing_mm)
     resampled = time.perf_counter()
-    outputs = dict(session.run(grid.voxels[None, None], stop))
+    outputs = dict(loaded.session.run(grid.voxels[None, None], leave))
     for name, values in outputs.items():
         _insist_finite(f"the output '{name}'", values)
     ran = time.perf_counter()
-    _look(stop)
-    answer, masks = _postprocess(outputs, grid, volume, manifest, operating_point)
+    leave.look()
+    answer, masks = hyperdense.answer(outputs, grid, volume, manifest, operating_point)
     timings = {"resample": resampled - begun, "network": ran - resampled, "postprocess": time.perf_counter() - ran}
-    return Inference(answer, masks, timings, session.provider)
-
-
-def _postprocess(
-    outputs: dict[str, NDArray[np.number]], grid: Grid, volume: Volume, manifest: Manifest, operating_point: str
-) -> tuple[Answer, dict[str, NDArray[np.bool_]]]:
-    return hyperdense.answer(outputs, grid, volume, manifest, operating_point)
+    return Inference(answer, masks, timings, loaded.session.provider)
 
 
 def _manifest(model: InstalledModel) -> Manifest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -17,14 +18,13 @@ from onnxruntime import (  # type: ignore[attr-defined]  # the package exports t
 )
 from onnxruntime.capi import onnxruntime_pybind11_state as native
 
-from vigil.domain.errors import Stopping
 from vigil.domain.manifest import Network
 from vigil.inference.errors import InferenceFailed, ModelInvalid, ModelNotLoaded, OutOfMemory
+from vigil.inference.leave import Leave
+from vigil.inference.tensor_form import TensorForm
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-WARM_SHAPE = (1, 1, 16, 16, 16)
 LOOK_EVERY_S = 0.05
-RANK = 5
 
 # ONNX Runtime's exceptions have no class of their own in common.
 NATIVE_ERRORS: tuple[type[Exception], ...] = (
@@ -34,15 +34,16 @@ NATIVE_ERRORS: tuple[type[Exception], ...] = (
 
 
 class NetworkSession:
-    """``provider``: "cpu" or "cuda", as the session itself says, not as it was asked for.
+    """``provider``: "cpu" or "cuda", as the session itself says, not as it was asked for. ``form``: what it will be given.
+    ``warm_shape`` and ``warm_outputs``: of its first run, on zeros.
 
     Raises: ModelNotLoaded where the network does not load, or CUDA was asked for, not had, and the CPU not allowed in its
-    place; ModelInvalid where inputs and outputs are not those of the manifest.
+    place; ModelInvalid where inputs and outputs are not those of the manifest; those of :meth:`run`.
     """
 
     def __init__(
-        self, content: bytes, network: Network, *, provider: str, threads: int, allow_cpu_fallback: bool,
-        warm_shape: tuple[int, ...] = WARM_SHAPE,
+        self, content: bytes, network: Network, form: TensorForm, *, provider: str, threads: int, allow_cpu_fallback: bool,
+        leave: Leave,
     ) -> None:
         self._network = network
         wanted = [PROVIDERS[provider], PROVIDERS["cpu"]] if provider != "cpu" else [PROVIDERS["cpu"]]
@@ -73,29 +74,32 @@ class NetworkSession:
         if provider == "cuda" and self.provider != "cuda" and not allow_cpu_fallback:
             raise ModelNotLoaded(_no_gpu("the CUDA provider did not start"))
         self._insist_on_names()
-        self.run(np.zeros(warm_shape, np.float32), threading.Event())
+        entry = self._session.get_inputs()[0]
+        self.warm_shape = form.agreed(entry.name, entry.type, entry.shape)
+        self.warm_outputs = self.run(np.zeros(self.warm_shape, form.dtype), leave)
 
     def describe(self) -> str:
         """For people: what runs the network."""
         return f"ONNX Runtime {__version__} {self.provider.upper()}"
 
-    def run(self, tensor: NDArray[np.float32], stop: threading.Event) -> Mapping[str, NDArray[np.number]]:
-        """The outputs by name, for an input of NCDHW. Ends early when ``stop`` is set.
+    def run(self, tensor: NDArray[np.number], leave: Leave) -> Mapping[str, NDArray[np.number]]:
+        """The outputs by name. Ends early when the leave is over, between two nodes of the graph.
 
-        Raises: Stopping; InferenceFailed; OutOfMemory.
+        Raises: Stopping; TimeLimitReached; InferenceFailed; OutOfMemory.
         """
+        leave.look()
         options = RunOptions()
         options.log_severity_level = 4
         finished = threading.Event()
-        watcher = threading.Thread(target=_terminate_on, args=(stop, finished, options), name="vigil-stop", daemon=True)
+        watcher = threading.Thread(target=_terminate_on, args=(leave, finished, options), name="vigil-stop", daemon=True)
         watcher.start()
         try:
             values: Any = self._session.run(list(self._network.outputs), {self._network.input: tensor}, options)
         except MemoryError:
             raise OutOfMemory("not enough memory to run the network") from None
         except NATIVE_ERRORS as error:
-            if stop.is_set():
-                raise Stopping("Orthanc is stopping; the model runs again after its start") from None
+            if leave.over:
+                leave.look()
             if "alloc" in str(error).lower():
                 raise OutOfMemory(f"not enough memory to run the network on {self.provider}") from None
             raise InferenceFailed(f"the network stopped with an error: {_first_line(error)}") from None
@@ -111,14 +115,11 @@ class NetworkSession:
             raise ModelInvalid(f"the network's inputs are {sorted(inputs)}, and the manifest says '{self._network.input}'")
         if missing := set(self._network.outputs) - outputs:
             raise ModelInvalid(f"the network has no output {sorted(missing)}, which the manifest names; it has {sorted(outputs)}")
-        entry = inputs[self._network.input]
-        if entry.type != "tensor(float)" or len(entry.shape) != RANK:
-            raise ModelInvalid(f"the network's input is {entry.type} of rank {len(entry.shape)}; it must be float32, NCDHW")
 
 
-def _terminate_on(stop: threading.Event, finished: threading.Event, options: RunOptions) -> None:
+def _terminate_on(leave: Leave, finished: threading.Event, options: RunOptions) -> None:
     while not finished.wait(LOOK_EVERY_S):
-        if stop.is_set():
+        if leave.over:
             options.terminate = True
             return
 
@@ -131,5 +132,6 @@ def _no_gpu(why: str) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    text = str(error).strip().splitlines()
+    # Where in ONNX Runtime's source it happened, with a whole signature, tells nobody what to do.
+    text = re.sub(r"/onnxruntime_src/.*?\) (?=[A-Z])", "", str(error).strip()).splitlines()
     return text[0][:200] if text else type(error).__name__

@@ -143,5 +143,19 @@ def ball(clot_ml: float = 0.0, *, size: int = 60) -> Volume:
     return Volume(hu, affine)
 
 
+def stored(
+    values: NDArray[np.float32], spacing_mm: tuple[float, float, float], axes: tuple[int, ...], flips: tuple[bool, ...]
+) -> Volume:
+    """``values``, [z, y, x] of the patient, as another scan would store them: axes permuted and run backwards, with the affine
+    that says so."""
+    affine = np.eye(4)
+    for place, (axis, flip) in enumerate(zip(axes, flips, strict=True)):
+        affine[:3, place] = 0
+        affine[2 - axis, place] = spacing_mm[axis] * (-1 if flip else 1)
+        affine[2 - axis, 3] = spacing_mm[axis] * (values.shape[axis] - 1) if flip else 0.0
+    turned = values.transpose(axes)[tuple(slice(None, None, -1 if flip else 1) for flip in flips)]
+    return Volume(np.ascontiguousarray(turned, dtype=np.float32), affine)
+
+
 def radius_mm(volume_ml: float) -> float:
     return float((3 * volume_ml * 1000 / (4 * np.pi)) ** (1 / 3))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from inference_cases import stored
 from numpy.typing import NDArray
 
 from vigil.domain.answer import AnswerKind
@@ -41,14 +42,8 @@ def analysed(folder: Path, model: InstalledModel, volume: Volume) -> Inference:
 def turned(
     values: NDArray[np.float32], axes: tuple[int, ...], flips: tuple[bool, ...]
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """The same head as another scan would store it: axes permuted and run backwards, with the affine that says so."""
-    affine = np.eye(4)
-    for place, (axis, flip) in enumerate(zip(axes, flips, strict=True)):
-        affine[:3, place] = 0
-        affine[2 - axis, place] = SPACING[axis] * (-1 if flip else 1)
-        affine[2 - axis, 3] = SPACING[axis] * (SHAPE[axis] - 1) if flip else 0.0
-    stored = values.transpose(axes)[tuple(slice(None, None, -1 if flip else 1) for flip in flips)]
-    return np.ascontiguousarray(stored), affine
+    volume = stored(values, SPACING, axes, flips)
+    return volume.voxels, volume.affine
 
 
 def head(mask: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -1,0 +1,149 @@
+"""Whether the parts of a manifest fit each other: each names only what another declares. Said when the manifest is read, so
+that no study finds out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from vigil.domain.codes import CERTAINTIES
+from vigil.domain.manifest.measurements import UNITS_OF, Count, MeasurementRule, Ratio, Score, Value
+from vigil.domain.manifest.outputs import (
+    Classification,
+    Detection,
+    HeatMap,
+    Output,
+    Regression,
+    Segmentation,
+    tensors_of,
+)
+from vigil.domain.manifest.postprocessing import RegionRule, Regions
+from vigil.domain.manifest.preprocessing import MOST_CHANNELS, TensorPreprocessing
+from vigil.domain.manifest.sides import insist_it_can_be_held
+from vigil.domain.manifest.strategy import PerSlice, SlidingWindow
+from vigil.domain.manifest.strict import CodeEntry
+
+if TYPE_CHECKING:
+    from vigil.domain.manifest.whole import Manifest
+
+
+def insist_the_parts_fit(manifest: Manifest) -> None:
+    """Of a manifest whose preprocessing is of kind "tensor".
+
+    Raises: ValueError.
+    """
+    input_, rule = manifest.preprocessing, manifest.postprocessing
+    if not isinstance(rule, Regions):
+        raise ValueError("preprocessing of kind 'tensor' goes with postprocessing of kind 'regions'")
+    if not isinstance(input_, TensorPreprocessing):
+        raise ValueError("postprocessing 'regions' goes with preprocessing of kind 'tensor'")
+    if not manifest.outputs or not manifest.measurements:
+        raise ValueError("preprocessing of kind 'tensor' needs 'outputs' and 'measurements': what the network gives, and what is "
+                         "told of it")
+    _strategy(manifest, input_)
+    outputs = {output.name: output for output in manifest.outputs}
+    if len(outputs) != len(manifest.outputs):
+        raise ValueError("each of outputs must have a name of its own")
+    for output in manifest.outputs:
+        for tensor in tensors_of(output):
+            if tensor not in manifest.network.outputs:
+                raise ValueError(f"outputs '{output.name}': the tensor '{tensor}' is none of network.outputs")
+        if isinstance(manifest.strategy, SlidingWindow) and not isinstance(output, Segmentation | HeatMap):
+            raise ValueError(f"outputs '{output.name}': a sliding window blends segmentations and heat maps, no {output.kind}")
+    for region in rule.regions:
+        _region(region, outputs)
+    names = {region.name for region in rule.regions}
+    for measurement in manifest.measurements:
+        _measurement(measurement, names, outputs)
+    _finding(manifest, names)
+
+
+def _strategy(manifest: Manifest, input_: TensorPreprocessing) -> None:
+    strategy = manifest.strategy
+    if input_.of_slices != isinstance(strategy, PerSlice):
+        raise ValueError("strategy 'per-slice' goes with preprocessing.layout NCHW or NHWC, and no other does")
+    if isinstance(strategy, PerSlice):
+        channels = len(input_.channels) * (2 * strategy.neighbours + 1)
+        if channels > MOST_CHANNELS:
+            raise ValueError(f"strategy.neighbours makes {channels} channels; at most {MOST_CHANNELS} are given")
+        _, height, width = input_.shape
+        insist_it_can_be_held("a batch of slices", (strategy.batch, channels, height or 1, width or 1))
+    if isinstance(strategy, SlidingWindow):
+        insist_it_can_be_held("strategy.window", (strategy.batch, len(input_.channels), *strategy.window))
+
+
+def _region(region: RegionRule, outputs: dict[str, Output]) -> None:
+    output = outputs.get(region.output)
+    if not isinstance(output, Segmentation | HeatMap | Detection):
+        raise ValueError(f"region '{region.name}': '{region.output}' is no segmentation, heat map or detection of 'outputs'")
+    if isinstance(output, Detection):
+        if region.decide != "threshold" or "channel" in region.model_fields_set:
+            raise ValueError(f"region '{region.name}': a detection has neither 'channel' nor 'decide'; its boxes are the region")
+        return
+    if region.channel >= output.channels:
+        raise ValueError(f"region '{region.name}': channel {region.channel} of '{region.output}' is not there; it has "
+                         f"{output.channels}, counted from 0")
+    if region.decide == "argmax" and output.channels < 2:
+        raise ValueError(f"region '{region.name}': 'argmax' needs two channels or more; use 'threshold'")
+
+
+def _measurement(rule: MeasurementRule, regions: set[str], outputs: dict[str, Output]) -> None:
+    where = f"measurement '{rule.name}'"
+    if isinstance(rule, Score):
+        output = outputs.get(rule.output)
+        if isinstance(output, Classification):
+            if rule.class_name not in output.classes:
+                raise ValueError(f"{where}: class_name must be one of {', '.join(output.classes)}")
+        elif not isinstance(output, Detection | HeatMap):
+            raise ValueError(f"{where}: '{rule.output}' is no classification, detection or heat map of 'outputs'")
+        elif rule.class_name is not None:
+            raise ValueError(f"{where}: class_name goes with a classification; take it out")
+    elif isinstance(rule, Value):
+        if not isinstance(outputs.get(rule.output), Regression):
+            raise ValueError(f"{where}: '{rule.output}' is no regression of 'outputs'")
+    else:
+        for name in (rule.region, rule.of) if isinstance(rule, Ratio) else (rule.region,):
+            if name not in regions:
+                raise ValueError(f"{where}: '{name}' is none of postprocessing.regions")
+    if rule.unit is not None:
+        _unit(where, rule, rule.unit)
+    if isinstance(rule, Score) and rule.concept is not None:
+        _certainty(where, rule.concept)
+
+
+def _unit(where: str, rule: MeasurementRule, unit: str) -> None:
+    if unit not in UNITS_OF[rule.kind]:
+        raise ValueError(f"{where}: a {rule.kind} is told in {' or '.join(sorted(UNITS_OF[rule.kind]))}, not in '{unit}'")
+
+
+def _certainty(where: str, concept: CodeEntry) -> None:
+    """A score under a name of its own would pass as a measurement where a clearance permits no score (law 5)."""
+    if concept.code() not in CERTAINTIES:
+        said = ", ".join(sorted(str(code) for code in CERTAINTIES))
+        raise ValueError(f"{where}: a score is told as one of {said}, not as {concept.code()}")
+
+
+def _finding(manifest: Manifest, regions: set[str]) -> None:
+    measurements = {rule.name: rule for rule in manifest.measurements}
+    if len(measurements) != len(manifest.measurements):
+        raise ValueError("each of measurements must have a name of its own")
+    deciding = deciding_measurement(manifest.finding.decided_by, manifest.measurements)
+    if deciding is None:
+        raise ValueError(f"finding.decided_by '{manifest.finding.decided_by}' is none of measurements")
+    for rule in manifest.measurements:
+        if (rule.concept is None) != (rule is deciding):
+            raise ValueError(f"measurement '{rule.name}': concept and unit stand in every measurement but the one that decides; "
+                             "the finding says that one's ('measurement' and 'unit')")
+    _unit("finding.unit", deciding, manifest.finding.unit)
+    if isinstance(deciding, Score):
+        _certainty("finding.measurement", manifest.finding.measurement)
+    if manifest.finding.region is not None and manifest.finding.region not in regions:
+        raise ValueError(f"finding.region '{manifest.finding.region}' is none of postprocessing.regions")
+    if manifest.calibration is not None and not isinstance(deciding, Score):
+        raise ValueError("calibration is of a score; the measurement that decides is none")
+    if isinstance(deciding, Count) and any(point.positive < 1 for point in manifest.operating_points.values()):
+        raise ValueError("operating_points: a count is positive from 1 on at the lowest")
+
+
+def deciding_measurement(name: str | None, rules: Sequence[MeasurementRule]) -> MeasurementRule | None:
+    return rules[0] if name is None and rules else next((rule for rule in rules if rule.name == name), None)

@@ -1,0 +1,95 @@
+"""The manifest as a whole, version 1 of the schema: identity, what each part says, and that the parts fit each other."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from vigil.domain.manifest.finding import FindingEntry
+from vigil.domain.manifest.fitting import insist_the_parts_fit
+from vigil.domain.manifest.inputs import SeriesInput
+from vigil.domain.manifest.measurements import MeasurementRule
+from vigil.domain.manifest.networks import Locator, Network
+from vigil.domain.manifest.operating import Calibration, OperatingPoint
+from vigil.domain.manifest.outputs import Output
+from vigil.domain.manifest.postprocessing import BrainVolume, HyperdenseVolume, Postprocessing
+from vigil.domain.manifest.preprocessing import AnyPreprocessing, ShapePreprocessing, TensorPreprocessing
+from vigil.domain.manifest.regulatory import Regulatory
+from vigil.domain.manifest.scope import Scope
+from vigil.domain.manifest.strategy import Strategy, WholeVolume
+from vigil.domain.manifest.strict import Strict
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")]
+
+
+class Manifest(Strict):
+    schema_version: Literal[1]
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{1,46}[a-z0-9]$")
+    """Also the name of the package's folder."""
+    version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
+    name: str = Field(max_length=40)
+    vendor: str = Field(max_length=64)
+    licence: str
+    summary: str
+    regulatory: Regulatory
+    files: dict[str, Sha256]
+    """SHA-256 of every file that the model needs, by its name in the folder."""
+    scope: Scope
+    inputs: tuple[SeriesInput, ...] = Field(min_length=1, max_length=1)
+    preprocessing: AnyPreprocessing
+    locator: Locator | None = None
+    network: Network
+    strategy: Strategy = Field(default_factory=WholeVolume)
+    outputs: tuple[Output, ...] = ()
+    postprocessing: Postprocessing
+    measurements: tuple[MeasurementRule, ...] = ()
+    calibration: Calibration | None = None
+    """Of the score that decides."""
+    operating_points: dict[str, OperatingPoint] = Field(default_factory=dict)
+    finding: FindingEntry
+    time_limit_s: float = Field(default=900.0, ge=1, le=7200)
+    """A run that takes longer is ended, and the study answered "failed"."""
+    limitations: tuple[str, ...] = Field(min_length=1)
+    changes: dict[str, str]
+
+    @model_validator(mode="after")
+    def _whole(self) -> Manifest:
+        for network in self.networks:
+            if network.file not in self.files:
+                raise ValueError(f"network.file '{network.file}' has no SHA-256 under 'files'")
+        if not self.finding.measured and "default" not in self.operating_points:
+            raise ValueError("operating_points needs one named 'default'")
+        if self.finding.measured and self.operating_points:
+            raise ValueError("a finding that is 'measured' has no operating points")
+        if isinstance(self.preprocessing, TensorPreprocessing):
+            insist_the_parts_fit(self)
+            return self
+        if self.outputs or self.measurements or self.calibration or not isinstance(self.strategy, WholeVolume):
+            raise ValueError("'strategy', 'outputs', 'measurements' and 'calibration' go with preprocessing of kind 'tensor'")
+        if not isinstance(self.postprocessing, BrainVolume | HyperdenseVolume):
+            raise ValueError("postprocessing 'regions' goes with preprocessing of kind 'tensor'")
+        boxed = isinstance(self.postprocessing, BrainVolume)
+        if boxed != isinstance(self.preprocessing, ShapePreprocessing) or boxed != (self.locator is not None):
+            raise ValueError(
+                "postprocessing 'brain-volume' goes with a 'locator' and preprocessing of kind 'fixed-shape', and no other does"
+            )
+        if boxed != bool(self.finding.measured):
+            raise ValueError("postprocessing 'brain-volume' goes with a finding that is 'measured', and no other does")
+        if isinstance(self.postprocessing, BrainVolume) and self.postprocessing.output not in self.network.outputs:
+            raise ValueError(f"postprocessing.output '{self.postprocessing.output}' is none of network.outputs")
+        return self
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """In the order in which they run."""
+        return (self.network,) if self.locator is None else (self.locator.network, self.network)
+
+    @property
+    def weights_sha256(self) -> str:
+        """Of the network's file; of several networks, the SHA-256 of their SHA-256s (hexadecimal) in the order in which
+        they run."""
+        if self.locator is None:
+            return self.files[self.network.file]
+        return sha256("".join(self.files[network.file].lower() for network in self.networks).encode()).hexdigest()

@@ -1,0 +1,182 @@
+"""A model run as its manifest describes it: prepare, locate, go over, outline, measure, decide; no code of its own."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vigil.domain.answer import Answer, AnswerKind, Finding, Measurement, Reason
+from vigil.domain.codes import UNITS
+from vigil.domain.errors import Category
+from vigil.domain.manifest import Manifest, TensorPreprocessing
+from vigil.domain.manifest.fitting import deciding_measurement
+from vigil.domain.manifest.measurements import MeasurementRule, Score, Value
+from vigil.domain.manifest.outputs import Detection, HeatMap, Segmentation
+from vigil.domain.manifest.postprocessing import Regions
+from vigil.domain.manifest.strategy import WholeVolume
+from vigil.imaging.placing import Box, plan
+from vigil.imaging.volume import Volume
+from vigil.inference.borders import borders
+from vigil.inference.calibrate import calibrated
+from vigil.inference.decide import finding_of, judge, not_analysed, not_measured
+from vigil.inference.errors import InferenceFailed, NothingToSee
+from vigil.inference.forward import Forward
+from vigil.inference.key_slices import key_slices
+from vigil.inference.leave import Leave
+from vigil.inference.locate import box_around
+from vigil.inference.measure import Seen, measured
+from vigil.inference.morphology import Mask
+from vigil.inference.outcome import Inference
+from vigil.inference.prepare import prepare, wanted_of
+from vigil.inference.regions import outline, patient_boxes, understood
+from vigil.inference.session import NetworkSession
+from vigil.inference.strategy.go_over import Given, go_over
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What a manifest of this kind has, narrowed to its types."""
+
+    manifest: Manifest
+    input_: TensorPreprocessing
+    regions: Regions
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Parts:
+        input_, regions = manifest.preprocessing, manifest.postprocessing
+        if not isinstance(input_, TensorPreprocessing) or not isinstance(regions, Regions):
+            raise InferenceFailed("the manifest is not one of a model that is run by its description")
+        return cls(manifest, input_, regions)
+
+    @property
+    def deciding(self) -> MeasurementRule:
+        rule = deciding_measurement(self.manifest.finding.decided_by, self.manifest.measurements)
+        if rule is None:
+            raise InferenceFailed("the manifest names no measurement that decides")
+        return rule
+
+    @property
+    def shown(self) -> str | None:
+        """The region that shows the finding."""
+        rule = self.deciding
+        own = None if isinstance(rule, Score | Value) else rule.region
+        return self.manifest.finding.region or own
+
+    def forward(self, session: NetworkSession, leave: Leave) -> Forward:
+        outputs = self.manifest.outputs
+        return Forward(
+            session, self.input_.layout, self.input_.dtype,
+            frozenset(output.tensor for output in outputs if isinstance(output, Segmentation | HeatMap)),
+            tuple((output.boxes, output.scores) for output in outputs if isinstance(output, Detection)), leave,
+        )
+
+
+def analyse(
+    volume: Volume, manifest: Manifest, locator: NetworkSession | None, network: NetworkSession, operating_point: str,
+    leave: Leave,
+) -> Inference:
+    """The answer, its regions on the source's own voxels, and boxes in the patient.
+
+    Raises: InferenceFailed where the network gives what the manifest does not say, or no number; those of
+    :meth:`NetworkSession.run`.
+    """
+    parts, timings = Parts.of(manifest), dict[str, float]()
+    try:
+        box = None if locator is None else _located(volume, parts, locator, leave, timings)
+        begun = time.perf_counter()
+        prepared = prepare(volume, parts.input_, box=box)
+        timings["resample"] = timings.get("resample", 0.0) + time.perf_counter() - begun
+        begun = time.perf_counter()
+        given = go_over(prepared.tensor, manifest.strategy, parts.forward(network, leave))
+        timings["network"] = time.perf_counter() - begun
+        begun = time.perf_counter()
+        leave.look()
+        grid = prepared.grid
+        found = understood(given, manifest.outputs, grid.shape)
+        masks = {rule.name: outline(rule, found, grid, volume) for rule in parts.regions.regions}
+        answer = _answer(parts, Seen(volume, masks, given, found), operating_point)
+        boxes = patient_boxes(found.boxes, grid, volume)
+    except NothingToSee as why:
+        told = not_measured(why) if manifest.finding.measured else not_analysed(Reason(why.category, why.message))
+        return Inference(told, {}, timings, network.provider)
+    timings["postprocess"] = time.perf_counter() - begun
+    shown = {name: mask for name, mask in masks.items() if mask.any()} if answer.findings else {}
+    return Inference(answer, shown, timings, network.provider, boxes)
+
+
+def _located(volume: Volume, parts: Parts, session: NetworkSession, leave: Leave, timings: dict[str, float]) -> Box:
+    rule = parts.manifest.locator
+    if rule is None:
+        raise InferenceFailed("the manifest has no locator")
+    begun = time.perf_counter()
+    prepared = prepare(volume, parts.input_, on=rule.shape)
+    timings["resample"] = time.perf_counter() - begun
+    begun = time.perf_counter()
+    given = go_over(
+        prepared.tensor, WholeVolume(), Forward(session, "NCDHW", "float32", frozenset({rule.output}), (), leave)
+    )
+    likely: Mask = np.asarray(_channel(given, rule.output, rule.channel) > rule.threshold, np.bool_)
+    turned, _, _ = plan(volume, wanted_of(parts.input_))
+    shape = tuple(volume.voxels.shape[axis] for axis in turned.axes)
+    box = box_around(likely, (shape[0], shape[1], shape[2]), rule)
+    timings["locator"] = time.perf_counter() - begun
+    return box
+
+
+def _channel(given: Given, name: str, channel: int) -> NDArray[np.float32]:
+    values = given.maps[name]
+    if channel >= len(values):
+        raise InferenceFailed(f"the output '{name}' has {len(values)} channels, and no channel {channel}")
+    chosen: NDArray[np.float32] = values[channel]
+    return chosen
+
+
+def _answer(parts: Parts, seen: Seen, operating_point: str) -> Answer:
+    manifest, entry = parts.manifest, parts.manifest.finding
+    value = _told(parts.deciding, parts, seen)
+    if value is None:
+        raise NothingToSee("the region whose values are measured was not found")
+    judgement = judge(value, manifest, operating_point)
+    cut = _cut(parts, seen)
+    if cut is not None and judgement.kind is not AnswerKind.POSITIVE:
+        raise NothingToSee(cut, category=Category.TRUNCATED_ANATOMY)
+    findings: tuple[Finding, ...] = ()
+    if judgement.kind is not AnswerKind.NEGATIVE:
+        mask = None if parts.shown is None else seen.masks[parts.shown]
+        region = parts.shown if mask is not None and mask.any() else None
+        slices = () if mask is None else key_slices(mask, seen.volume)
+        findings = (finding_of(judgement, entry, region, slices, _further(parts, seen)),)
+    return judgement.answer(findings, () if cut is None else (f"The value may be larger: {cut}.",))
+
+
+def _told(rule: MeasurementRule, parts: Parts, seen: Seen) -> float | None:
+    """In the unit in which it is told; the score that decides is calibrated before."""
+    value = measured(rule, parts.manifest, seen)
+    if not isinstance(rule, Score) or value is None:
+        return value
+    return 100.0 * calibrated(value, parts.manifest.calibration if rule is parts.deciding else None)
+
+
+def _further(parts: Parts, seen: Seen) -> tuple[Measurement, ...]:
+    made = []
+    for rule in parts.manifest.measurements:
+        if rule.concept is None or rule.unit is None:
+            continue  # the one that decides
+        value = _told(rule, parts, seen)
+        if value is not None:
+            made.append(Measurement(rule.concept.code(), value, UNITS[rule.unit]))
+    return tuple(made)
+
+
+def _cut(parts: Parts, seen: Seen) -> str | None:
+    """Where the images end inside a region that must be whole."""
+    for rule in parts.regions.regions:
+        if rule.largest_open_share is None:
+            continue
+        share = max(border.share for border in borders(seen.masks[rule.name]))
+        if share > rule.largest_open_share:
+            return f"the images end inside '{rule.name}': one border cuts {share:.0%} of its largest section"
+    return None

@@ -1,0 +1,88 @@
+"""A network as the strategies see it: channels first in, named tensors out, whatever the graph's own layout and type are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vigil.inference.errors import InferenceFailed, OutOfMemory
+from vigil.inference.leave import Leave
+from vigil.inference.session import NetworkSession
+
+Values = NDArray[np.float32]
+Outputs = Mapping[str, Values]
+
+
+@dataclass(frozen=True, eq=False)
+class Forward:
+    """``layout`` and ``dtype``: of the graph. ``spatial``: outputs that have the input's axes; they come back channels first.
+    ``detections``: outputs of boxes with those of their scores; both come back with a batch axis, which a graph for one image
+    may lack."""
+
+    session: NetworkSession
+    layout: str
+    dtype: str
+    spatial: frozenset[str]
+    detections: tuple[tuple[str, str], ...]
+    leave: Leave
+
+    def __call__(self, batch: Values) -> Outputs:
+        """``batch``: [N, C, ...]. Every output in float32.
+
+        Raises: InferenceFailed for a value that is no number; those of :meth:`NetworkSession.run`.
+        """
+        given = np.moveaxis(batch, 1, -1) if self.layout.endswith("C") else batch
+        outputs = self.session.run(np.ascontiguousarray(_as(self.dtype, given)), self.leave)
+        for name, values in outputs.items():
+            # One sum instead of a mask: a NaN or an infinity anywhere makes it so.
+            if not np.isfinite(values.sum(dtype=np.float64)):
+                raise InferenceFailed(f"the output '{name}' holds a value that is no number")
+        return self.told(outputs, len(batch))
+
+    def told(self, outputs: Mapping[str, NDArray[np.number]], count: int) -> Outputs:
+        """Outputs of ``count`` inputs in one type and one order of axes.
+
+        Raises: InferenceFailed where one has not so many entries.
+        """
+        told = {name: self._channels_first(name, values.astype(np.float32, copy=False)) for name, values in outputs.items()}
+        for boxes, scores in self.detections:
+            if told[boxes].ndim == 2:
+                told[boxes], told[scores] = told[boxes][None], told[scores][None]
+        for name, values in told.items():
+            if values.ndim == 0 or len(values) != count:
+                raise InferenceFailed(f"the output '{name}' has shape {values.shape}; its first axis must be the {count} of "
+                                      "the batch")
+        return told
+
+    def batched(self, items: Values, size: int) -> list[Outputs]:
+        """``items``: [N, C, ...], run ``size`` at a time; where memory does not suffice, one at a time."""
+        done: list[Outputs] = []
+        start = 0
+        while start < len(items):
+            try:
+                done.append(self(items[start:start + size]))
+            except OutOfMemory:
+                if size == 1:
+                    raise
+                size = 1
+                continue
+            start += size
+        return done
+
+    def _channels_first(self, name: str, values: Values) -> Values:
+        if name in self.spatial and self.layout.endswith("C") and values.ndim == len(self.layout):
+            return np.moveaxis(values, -1, 1)
+        return values
+
+
+def _as(dtype: str, values: Values) -> NDArray[np.number]:
+    """Whole numbers are rounded and kept within what the type holds, never wrapped around."""
+    if dtype == "float32":
+        return values
+    if dtype == "float16":
+        return values.astype(np.float16)
+    limits = np.iinfo(dtype)
+    return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)

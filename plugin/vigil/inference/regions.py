@@ -1,0 +1,97 @@
+"""Regions of the patient out of what a network gave: decided, cleaned, and back on the source's own voxels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vigil.domain.manifest.outputs import Detection, HeatMap, Output, Segmentation
+from vigil.domain.manifest.postprocessing import RegionRule
+from vigil.imaging.placing import PlacedGrid
+from vigil.imaging.volume import Volume
+from vigil.inference.activation import activated
+from vigil.inference.detect import Detected, detected
+from vigil.inference.errors import InferenceFailed
+from vigil.inference.morphology import Mask, largest_cluster, largest_part, without_holes, without_small_parts
+from vigil.inference.strategy.go_over import Given
+
+Values = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class PatientBox:
+    """A box that a detector found. ``first`` and ``last``: [slice, row, column] of the source, both inside. ``low_mm`` and
+    ``high_mm``: its least and greatest patient coordinates (LPS), outer edges of those voxels."""
+
+    output: str
+    score: float
+    first: tuple[int, int, int]
+    last: tuple[int, int, int]
+    low_mm: tuple[float, float, float]
+    high_mm: tuple[float, float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Understood:
+    """The outputs by the manifest's names. ``maps``: probabilities, [channels, D, H, W]. ``boxes``: of the grid."""
+
+    maps: dict[str, Values]
+    boxes: dict[str, list[Detected]]
+
+
+def understood(given: Given, outputs: Sequence[Output], shape: tuple[int, int, int]) -> Understood:
+    """Raises: InferenceFailed where a tensor is not what the manifest says of it."""
+    maps: dict[str, Values] = {}
+    boxes: dict[str, list[Detected]] = {}
+    for output in outputs:
+        if isinstance(output, Segmentation | HeatMap):
+            values = given.maps[output.tensor]
+            if len(values) != output.channels:
+                raise InferenceFailed(f"the output '{output.tensor}' has {len(values)} channels; the manifest says "
+                                      f"{output.channels}")
+            maps[output.name] = activated(values, output.activation)
+        elif isinstance(output, Detection):
+            boxes[output.name] = detected(given.entries[output.boxes], given.entries[output.scores], output, shape)
+    return Understood(maps, boxes)
+
+
+def outline(rule: RegionRule, found: Understood, grid: PlacedGrid, volume: Volume) -> Mask:
+    """The region on the source's own voxels, [slice, row, column]."""
+    boxes = found.boxes.get(rule.output)
+    if boxes is not None:
+        mask: Mask = np.zeros(grid.source_shape, np.bool_)
+        for box in boxes:
+            mask[grid.spans_back(box.low, box.high)] = True
+        return _cleaned(mask, rule, volume.voxel_ml)
+    values = found.maps[rule.output]
+    chosen = values.argmax(axis=0) == rule.channel if rule.decide == "argmax" else values[rule.channel] >= rule.threshold
+    return grid.back(_cleaned(np.asarray(chosen, np.bool_), rule, grid.voxel_ml), rule.back)
+
+
+def patient_boxes(found: Mapping[str, list[Detected]], grid: PlacedGrid, volume: Volume) -> tuple[PatientBox, ...]:
+    """Every box that was found, in the patient."""
+    made = []
+    for name, boxes in found.items():
+        for box in boxes:
+            spans = grid.spans_back(box.low, box.high)
+            corners = np.array([[span.start - 0.5, span.stop - 0.5] for span in spans])
+            all_corners = np.array(np.meshgrid(*corners, indexing="ij")).reshape(3, -1)
+            places = volume.affine[:3, :3] @ all_corners + volume.affine[:3, 3:]
+            low, high = places.min(axis=1).tolist(), places.max(axis=1).tolist()
+            made.append(PatientBox(
+                name, box.score, (spans[0].start, spans[1].start, spans[2].start),
+                (spans[0].stop - 1, spans[1].stop - 1, spans[2].stop - 1),
+                (low[0], low[1], low[2]), (high[0], high[1], high[2])))
+    return tuple(made)
+
+
+def _cleaned(mask: Mask, rule: RegionRule, voxel_ml: float) -> Mask:
+    corners = rule.connected_by == "corners"
+    if rule.keep == "largest":
+        mask = largest_cluster(mask) if corners else largest_part(mask)
+    if rule.minimum_ml > 0:
+        mask = without_small_parts(mask, max(1, round(rule.minimum_ml / voxel_ml)), corners=corners)
+    return without_holes(mask) if rule.fill_holes else mask

@@ -1,0 +1,46 @@
+"""How much memory a run will need, told before it is taken: one budget for the whole bundle (law 1)."""
+
+from __future__ import annotations
+
+from math import prod
+
+from vigil.domain.manifest import Manifest, ShapePreprocessing, TensorPreprocessing
+from vigil.domain.manifest.outputs import HeatMap, Segmentation
+from vigil.domain.manifest.sides import FLOAT32_BYTES
+from vigil.domain.manifest.strategy import PerSlice, SlidingWindow
+from vigil.imaging.placing import plan
+from vigil.imaging.volume import Volume
+from vigil.inference.prepare import wanted_of
+
+WORKING_COPIES = 26
+"""Float32 tensors of the network's size that a run takes at its peak, network, masks and distances together: measured
+(models/*/CARD.md)."""
+
+
+def needed_bytes(manifest: Manifest, volume: Volume) -> int:
+    """At a run's peak, the source included. Of a network's inside only an estimate can be had."""
+    held = volume.voxels.nbytes + volume.voxels.size  # a mask is a byte a voxel
+    input_ = manifest.preprocessing
+    if isinstance(input_, TensorPreprocessing):
+        return held + _of_tensor(manifest, input_, volume)
+    if isinstance(input_, ShapePreprocessing):
+        tensor = FLOAT32_BYTES * float(prod(input_.shape))
+    else:
+        tensor = FLOAT32_BYTES * float(prod(volume.spacing_mm)) * volume.voxels.size / float(prod(input_.spacing_mm))
+    return held + int(WORKING_COPIES * tensor)
+
+
+def _of_tensor(manifest: Manifest, input_: TensorPreprocessing, volume: Volume) -> int:
+    _, _, lines = plan(volume, wanted_of(input_))
+    shape = [line.new_count for line in lines]
+    channels = len(input_.channels)
+    told = sum(output.channels for output in manifest.outputs if isinstance(output, Segmentation | HeatMap))
+    # Voxels, steps and channels of the grid; sums, weights, probabilities and a mask of what comes out.
+    grid = prod(shape) * (2 + 2 * channels + 3 * told + 1)
+    strategy = manifest.strategy
+    at_once = channels * prod(shape)
+    if isinstance(strategy, SlidingWindow):
+        at_once = strategy.batch * channels * prod(strategy.window)
+    elif isinstance(strategy, PerSlice):
+        at_once = strategy.batch * channels * (2 * strategy.neighbours + 1) * shape[1] * shape[2]
+    return FLOAT32_BYTES * (grid + WORKING_COPIES * at_once)

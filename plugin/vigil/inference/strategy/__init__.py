@@ -1,0 +1,1 @@
+"""How a network goes over a prepared volume."""
