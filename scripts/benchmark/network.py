@@ -6,7 +6,6 @@ after its last is the way from it; what lies between is left out.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.stopwatch import NOTHING, Spent, now
+from vigil.inference.leave import Leave
 from vigil.inference.session import NetworkSession
 
 Outputs = Mapping[str, NDArray[np.number]]
@@ -45,13 +45,13 @@ class NetworkDoor:
         """While open, every session's ``run`` goes through this door."""
         real = NetworkSession.run
 
-        def run(session: NetworkSession, tensor: NDArray[np.float32], stop: threading.Event) -> Outputs:
+        def run(session: NetworkSession, tensor: NDArray[np.float32], leave: Leave) -> Outputs:
             begun = now()
             if self.entered is None:
                 self.entered = begun
             key = (id(session), tensor.shape)
             if key not in self._known:
-                self._known[key] = real(session, tensor, stop)
+                self._known[key] = real(session, tensor, leave)
                 self.ran += now() - begun
             outputs = {name: values.copy() for name, values in self._known[key].items()}
             self.left = now()

@@ -39,14 +39,16 @@ def graph(
 def manifest(contents: dict[str, bytes], /, **parts: Any) -> dict[str, Any]:
     """Decides on a volume of the region "bright", unless ``parts`` say otherwise."""
     return {
-        "schema_version": 1, "id": "case", "version": "1.0.0", "name": "Test", "vendor": "Test", "licence": "MIT", "summary": "Test",
+        "schema_version": 1, "id": "case", "version": "1.0.0", "name": "Test", "vendor": "Test", "licence": "MIT",
+        "summary": "Test",
         "regulatory": {"status": "research", "intended_use": "For the tests of the inference alone.",
                        "permitted_outputs": ["measurement", "score", "location", "contour"]},
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
         "scope": {"modality": ["CT"], "body_part": {"any_of": ["HEAD"]}},
         "inputs": [{"name": "ct", "minimum_slices": 2, "minimum_coverage_mm": 1.0}],
         "operating_points": {"default": {"positive": 1.0, "indeterminate": 0.5}},
-        "finding": {"concept": CODE, "category": CODE, "site": CODE, "measurement": CODE, "unit": "mL", "acr_category": 2, **SENTENCES},
+        "finding": {"concept": CODE, "category": CODE, "site": CODE, "measurement": CODE, "unit": "mL", "acr_category": 2,
+                    **SENTENCES},
         "measurements": [{"name": "volume", "kind": "volume", "region": "bright"}],
         "limitations": ["none"], "changes": {"1.0.0": "First."},
     } | parts  # fmt: skip

@@ -9,12 +9,29 @@ from typing import Any
 import numpy as np
 import pytest
 from inference_cases import ball, endless, installed, runtime
-from manifest_cases import classifier, detector, graph, install, looking_aside, manifest, of_boxes, segmentation, text_of
+from manifest_cases import (
+    classifier,
+    detector,
+    graph,
+    install,
+    looking_aside,
+    manifest,
+    of_boxes,
+    segmentation,
+    text_of,
+)
 from onnx import TensorProto, helper, numpy_helper
 
 from vigil.domain.errors import Category, VigilError
 from vigil.inference.breaker import Breaker
-from vigil.inference.errors import InferenceFailed, ManifestInvalid, ModelInvalid, ModelNotLoaded, ModelPaused, TimeLimitReached
+from vigil.inference.errors import (
+    InferenceFailed,
+    ManifestInvalid,
+    ModelInvalid,
+    ModelNotLoaded,
+    ModelPaused,
+    TimeLimitReached,
+)
 from vigil.inference.manifest_file import parse_manifest
 
 GO = threading.Event()
@@ -32,7 +49,8 @@ def looping_for_ever() -> bytes:
          helper.make_node("Identity", ["go"], ["go_on"])], "body",
         [helper.make_tensor_value_info("round", TensorProto.INT64, []), helper.make_tensor_value_info("go", TensorProto.BOOL, []),
          helper.make_tensor_value_info("carried", TensorProto.FLOAT, None)],
-        [helper.make_tensor_value_info("go_on", TensorProto.BOOL, []), helper.make_tensor_value_info("next", TensorProto.FLOAT, None)],
+        [helper.make_tensor_value_info("go_on", TensorProto.BOOL, []),
+         helper.make_tensor_value_info("next", TensorProto.FLOAT, None)],
     )  # fmt: skip
     nodes = [helper.make_node("Loop", ["", "always", "image"], ["looped"], body=body),
              helper.make_node("Concat", ["looped", "looped"], ["logits"], axis=1)]  # fmt: skip
@@ -102,7 +120,8 @@ def test_ten_gigabytes_are_refused_when_the_manifest_is_read() -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_no_number_out_fails(tmp_path: Path, value: float) -> None:
-    nodes = [helper.make_node("Concat", ["image", "image"], ["twice"], axis=1), helper.make_node("Mul", ["twice", "bad"], ["logits"])]
+    nodes = [helper.make_node("Concat", ["image", "image"], ["twice"], axis=1),
+             helper.make_node("Mul", ["twice", "bad"], ["logits"])]
     network = two_channels(nodes, {"bad": np.array(value, np.float32)})
     model, run = install(tmp_path / "models", {"model.onnx": network}, **segmentation()), runtime(tmp_path)
     run.load(model)
@@ -167,7 +186,8 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     (segmentation() | {"postprocessing": {"kind": "regions", "regions": [{"name": "bright", "output": "other"}]}},
      "'other' is no segmentation, heat map or detection"),
     (segmentation() | {"measurements": [{"name": "volume", "kind": "volume", "region": "dark"}]}, "'dark' is none of"),
-    (segmentation() | {"outputs": [{"kind": "segmentation", "name": "a", "tensor": "x", "channels": 2}]}, "the tensor 'x' is none"),
+    (segmentation() | {"outputs": [{"kind": "segmentation", "name": "a", "tensor": "x", "channels": 2}]},
+     "the tensor 'x' is none"),
     (segmentation() | {"outputs": []}, "needs 'outputs' and 'measurements'"),
     (classifier() | {"outputs": [{"kind": "classification", "name": "class", "tensor": "logits", "classes": ["a", "b"]}]},
      "class_name must be one of a, b"),

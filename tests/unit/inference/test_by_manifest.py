@@ -116,7 +116,8 @@ def test_what_the_images_cut_is_not_analysed_unless_it_is_positive(tmp_path: Pat
     files = {"model.onnx": looking_aside()}
     answer = run(tmp_path, install(tmp_path / "one", files, **parts), cut).answer
     assert answer.kind is AnswerKind.POSITIVE
-    assert answer.notes == ("The value may be larger: the images end inside 'bright': one border cuts 100% of its largest section.",)
+    assert answer.notes == (
+        "The value may be larger: the images end inside 'bright': one border cuts 100% of its largest section.",)
     parts["operating_points"] = {"default": {"positive": 50.0}}
     inference = run(tmp_path, install(tmp_path / "two", files, **parts), cut)
     assert inference.answer.kind is AnswerKind.NOT_ANALYSED

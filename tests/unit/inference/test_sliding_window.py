@@ -38,7 +38,8 @@ def plain(tensor: Values, rule: SlidingWindow) -> Values:
         starts.append(found)
     weight_of = {}
     for place in product(*map(range, sides)):
-        bells = [exp(-((at - (side - 1) / 2) ** 2) / (2 * (rule.sigma * side) ** 2)) for at, side in zip(place, sides, strict=True)]
+        bells = [exp(-((at - (side - 1) / 2) ** 2) / (2 * (rule.sigma * side) ** 2))
+                 for at, side in zip(place, sides, strict=True)]
         weight_of[place] = 1.0 if rule.blend == "constant" else float(np.prod(bells))
     least = max(min(weight_of.values()), 1e-3)
     sums, weights = np.zeros((2, *padded.shape[1:])), np.zeros(padded.shape[1:])
