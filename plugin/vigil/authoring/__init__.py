@@ -1,1 +1,1 @@
-"""For model authors and approvers: the room is kept; its work comes later."""
+"""For model authors and approvers."""

@@ -19,21 +19,18 @@ from vigil.cli.alerts import alerts
 from vigil.cli.beside import DEFAULT_CONFIG, BesideOrthanc, ConfigOption, JsonOption, read_settings, tell
 from vigil.cli.deliveries import deliveries
 from vigil.cli.errors import NothingFound
+from vigil.cli.models import models
 from vigil.domain.clock import SystemClock
 from vigil.domain.errors import VigilError
-from vigil.inference.quarantine import release
-from vigil.inference.registry import Registry
-from vigil.pipeline.house import BUNDLED_MODELS, models_state
+from vigil.pipeline.house import BUNDLED_MODELS
 from vigil.pipeline.trial import make_trial, send_trial, trial_destination
 from vigil.records.account import Account
 from vigil.records.audit import Audit
-from vigil.records.state import StatePaths
 from vigil.settings import settings_snapshot
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Vigil for Orthanc: see what was analysed, and why.")
-models_app = typer.Typer(no_args_is_help=True, help="The installed models.")
 config_app = typer.Typer(no_args_is_help=True, help="The settings.")
-app.add_typer(models_app, name="models")
+app.add_typer(models, name="models")
 app.add_typer(config_app, name="config")
 app.add_typer(alerts, name="alerts")
 app.add_typer(deliveries, name="deliveries")
@@ -75,26 +72,6 @@ def explain(
         raise NothingFound(
             f"Vigil knows no study {study}; it looks only at studies that arrived after its installation{by_uid}")
     tell(found, as_json, words.studies)
-
-
-@models_app.command("list")
-def models_list(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
-    """Every installed model, its stage at this site, and what stands in its way."""
-    settings = read_settings(config)
-    installed = Registry(settings.models_directory or BUNDLED_MODELS).installed()
-    tell(models_state(installed, settings, None), as_json, words.models)
-
-
-@models_app.command("release")
-def models_release(
-    model: Annotated[str, typer.Argument(help="The id of a model in quarantine.")],
-    config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False,
-) -> None:
-    """Takes a model out of quarantine, after somebody found out why Orthanc's process ended while it ran."""
-    settings = read_settings(config)
-    if not release(StatePaths(settings.state_directory).marker, model):
-        raise NothingFound(f"the model '{model}' is not in quarantine; see \"vigil models list\" and /vigil/health/ready")
-    tell({"released": model}, as_json, lambda _: f"{model} is released; what waits is taken up at the next start of Orthanc")
 
 
 @config_app.command("check")

@@ -67,10 +67,11 @@ class Registry:
             folders = sorted(item for item in self._folder.iterdir() if item.is_dir() and not item.name.startswith("."))
         except OSError:
             return ()
-        return tuple(_installed(folder) for folder in folders)
+        return tuple(read_package(folder) for folder in folders)
 
 
-def _installed(folder: Path) -> InstalledModel:
+def read_package(folder: Path) -> InstalledModel:
+    """One package, with what is wrong with it. Never raises for what it holds."""
     manifest: Manifest | None = None
     try:
         # The manifest, too, must lie in the folder itself.
