@@ -54,13 +54,15 @@ class Outboxes:
         self._kicked: dict[str, float] = {}
 
     def nudge(self, subject: str, attempt: int) -> Verdict:
-        """``subject``: a delivery id, just promised. An urgent one knocks also where the destination was found closed, but not
-        sooner than one first pause after the last knock."""
+        """``subject``: a delivery id, promised a while ago. Whatever waits at its destination is brought, also where this one
+        went out with an earlier turn: in a burst turns lag behind promises, and the last would wait for all of them. An urgent
+        one knocks also where the destination was found closed, but not sooner than one first pause after the last knock."""
         delivery = self._ledger.delivery(subject)
-        if delivery is None or delivery.state != WAITING:
+        if delivery is None:
             return Verdict()
         closed = self._closed.get(delivery.destination)
-        if closed and delivery.priority == STAT and time.monotonic() - closed.since_s >= self._retry.first_delay_seconds:
+        urgent = delivery.state == WAITING and delivery.priority == STAT
+        if closed and urgent and time.monotonic() - closed.since_s >= self._retry.first_delay_seconds:
             del self._closed[delivery.destination]
         return self.turn(delivery.destination, attempt)
 

@@ -70,6 +70,8 @@ def _steady(rig: AlertRig, engine: Engine, count: int) -> list[DeliveryRecord]:
 
 def _crowd(rig: AlertRig, engine: Engine) -> list[DeliveryRecord]:
     """All are promised before the first is brought out; the urgent ones last."""
+    while engine.unfinished():  # turns that lag behind would bring out the first before the last is found
+        time.sleep(0.1)
     tasks: list[Task] = [
         rig.find(100_000 + number, 1 if number >= ORDERS_WAITING * 9 // 10 else 3, f"B{number}")
         for number in range(ORDERS_WAITING)

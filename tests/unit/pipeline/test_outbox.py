@@ -263,3 +263,13 @@ def test_a_long_outbox_is_drained_task_by_task(
         wait(f"m{number}", f"order {number}")
     assert [outboxes.turn("ris", 1).retry_after_s for _ in range(3)] == [0.0, 0.0, None]
     assert receiver.took == [f"m{number}" for number in range(7)]
+
+
+def test_a_turn_that_comes_late_brings_whatever_waits_though_its_own_message_is_out(
+    outboxes: Outboxes, receiver: Receiver, wait: Callable[..., None]
+) -> None:
+    wait("first", "a")
+    outboxes.nudge("first", 1)
+    wait("second", "b")
+    outboxes.nudge("first", 1)  # as in a burst, where turns lag behind promises
+    assert receiver.took == ["first", "second"]
