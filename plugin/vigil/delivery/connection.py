@@ -31,7 +31,7 @@ def connected(label: str, host: str, port: int, timeout_s: float, stop: threadin
         raw = socket.create_connection((host, port), timeout=min(timeout_s, CONNECT_S))
     except OSError as error:
         raise DestinationUnreachable(
-            f"{label} cannot be reached ({_words(error)}). Check host and port, that it runs, and the firewall") from error
+            f"{label} cannot be reached ({network_words(error)}). Check host and port, that it runs, and the firewall") from error
     raw.settimeout(timeout_s)
     over = threading.Event()
     handle = socket.socket(fileno=os.dup(raw.fileno()))  # TLS takes the first one over; this one stays ours to cut
@@ -94,7 +94,8 @@ def tls_words(error: ssl.SSLError) -> str:
     return f"TLS failed ({(error.reason or 'error').replace('_', ' ').lower()}); check Security and port on both sides"
 
 
-def _words(error: OSError) -> str:
+def network_words(error: OSError) -> str:
+    """Why a connection was not made, or broke."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
     if isinstance(error, socket.gaierror):

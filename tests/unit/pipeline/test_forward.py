@@ -194,8 +194,9 @@ def test_without_a_listener_an_answer_that_does_not_come_is_asked_for_at_each_at
         assert set(node.received.values()) == {1}
 
 
-def listening(node: ConfirmingPacs, port: int) -> dict[str, Any]:
-    return {**pacs(node.port, node.aet, StorageCommitment={"WaitSeconds": 0.1, "AskAgainSeconds": 600}),
+def listening(node: ConfirmingPacs, port: int, *, wait_s: float = 0.1) -> dict[str, Any]:
+    """``wait_s``: for an answer on the association of the request; short where none is expected."""
+    return {**pacs(node.port, node.aet, StorageCommitment={"WaitSeconds": wait_s, "AskAgainSeconds": 600}),
             "CommitmentListener": {"Aet": "VIGIL", "Port": port, "Address": "127.0.0.1"}}
 
 
@@ -258,7 +259,7 @@ def test_a_pacs_that_knows_no_commitment_is_a_person_s_business(tmp_path: Path) 
 
 
 def test_a_port_that_cannot_be_opened_is_told_and_stops_nothing(tmp_path: Path, confirming: ConfirmingPacs) -> None:
-    house = House(tmp_path, **listening(confirming, confirming.port))
+    house = House(tmp_path, **listening(confirming, confirming.port, wait_s=20.0))
     house.confirmations.start()
     assert "CommitmentListener cannot listen" in house.confirmations.missing()[0]
     assert house.bring()["objects"] == 6

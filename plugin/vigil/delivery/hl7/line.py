@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 
+from vigil.delivery.connection import network_words
 from vigil.delivery.destination import Address, RisDestination
 from vigil.delivery.errors import DestinationRefused, DestinationSilent, DestinationUnreachable
 from vigil.delivery.hl7.acknowledgement import CARRIAGE_RETURN, END, START, BlockReader
@@ -49,7 +50,7 @@ class Line:
             raw = socket.create_connection((address.host, address.port), timeout=self._connect_timeout_s)
         except OSError as error:
             raise DestinationUnreachable(
-                f"{self.label} cannot be reached: {_words(error)}. Check host and port, the receiver's listener and "
+                f"{self.label} cannot be reached: {network_words(error)}. Check host and port, the receiver's listener and "
                 "the firewall"
             ) from error
         try:
@@ -152,13 +153,3 @@ def _keep_alive(raw: socket.socket) -> None:
     for option, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
         if hasattr(socket, option):
             raw.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
-
-
-def _words(error: OSError) -> str:
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    if isinstance(error, socket.gaierror):
-        return "the host name is unknown"
-    if isinstance(error, ConnectionRefusedError):
-        return "nobody listens on this port"
-    return error.strerror or type(error).__name__
