@@ -34,7 +34,7 @@ def send_until_stored(hospital: Hospital, images: list, stop: threading.Event) -
 
 def acquit(hospital: Hospital) -> None:
     """What a person does when a model is quarantined for deaths that it did not cause: these are all ours."""
-    for name in ("model-in-flight.json", "crashes.json"):
+    for name in ("model-in-flight.json", "reading-in-flight.json", "crashes.json"):
         (hospital.folder / "orthanc" / "vigil" / name).unlink(missing_ok=True)
 
 

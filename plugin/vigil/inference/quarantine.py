@@ -3,6 +3,9 @@
 A model that was in flight at two deaths in a row is quarantined until a person releases it. A run that ends, well or with an
 error, leaves no marker, and one that ends well takes back the deaths before it: power cuts months apart do not add up. A
 study that kills the process is the first to be taken up after the restart, so its second death follows its first.
+
+The images of an analysis are read under a marker of the same kind, by the id of the analysis: a file that ends a decoder, and
+Orthanc with it, costs that analysis and not the model.
 """
 
 from __future__ import annotations
@@ -46,10 +49,15 @@ class CrashMarker:
         finally:
             self._marker.unlink(missing_ok=True)
 
+    def deaths(self, name: str) -> int:
+        """How often the process ended while this was in flight, as far as they count; 0 where once is forgiven."""
+        counted = self._deaths().get(name, 0)
+        return counted if counted > DEATHS_ALLOWED else 0
+
     def reason(self, model_id: str) -> Reason | None:
         """Why the model is in quarantine; None where it is not."""
-        deaths = self._deaths().get(model_id, 0)
-        if deaths <= DEATHS_ALLOWED:
+        deaths = self.deaths(model_id)
+        if not deaths:
             return None
         return Reason(
             Category.MODEL_QUARANTINED,

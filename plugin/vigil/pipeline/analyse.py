@@ -20,6 +20,7 @@ from vigil.imaging.blank import refuse_blank_slices
 from vigil.imaging.errors import ImageGone, ImageReplaced, ImagingError
 from vigil.imaging.load import load_stack
 from vigil.imaging.straighten import straighten
+from vigil.inference.quarantine import CrashMarker
 from vigil.inference.registry import InstalledModel
 from vigil.inference.runtime import Runtime
 from vigil.intake.errors import UnreadableInstance
@@ -71,7 +72,7 @@ class Analyst:
 
     def __init__(
         self, *, gateway: Gateway, ledger: Ledger, audit: Audit, models: Mapping[str, InstalledModel], runtime: Runtime,
-        headers: HeaderCache, images: ArrivedImages, device: DeviceIdentity,
+        headers: HeaderCache, images: ArrivedImages, reading: CrashMarker, device: DeviceIdentity,
         options: Callable[[str], ResultOptions], backoff: Backoff, clock: Clock, stop: threading.Event, log: Log,
         metrics: Metrics,
     ) -> None:
@@ -82,6 +83,7 @@ class Analyst:
         self._runtime = runtime
         self._headers = headers
         self._images = images
+        self._reading = reading
         self._device = device
         self._options = options
         self._backoff = backoff
@@ -182,7 +184,11 @@ class Analyst:
             raise VigilError("the model is no longer installed", category=Category.MODEL_FILE_MISSING)
         if model.problem is not None:
             raise VigilError(model.problem.text, category=model.problem.category)
-        with self._metrics.stage("read"):
+        if deaths := self._reading.deaths(analysis.analysis_id):
+            raise VigilError(
+                f"Orthanc's process ended {deaths} times while these images were read, so they are not read again; look at "
+                "Orthanc's log, and send them again, uncompressed", category=Category.UNREADABLE_INSTANCE)
+        with self._metrics.stage("read"), self._reading.in_flight(analysis.analysis_id, proves=True):
             stack = self._stack(analysis, model.manifest)
             loaded = load_stack(stack, self._gateway.dicom, stop=self._stop, held=lambda header: self._images.take(
                 header.orthanc_id, header.content_sha256))

@@ -16,6 +16,7 @@ from vigil.domain.clock import Clock, SystemClock
 from vigil.domain.errors import Category, VigilError, in_words
 from vigil.domain.gateway import Gateway
 from vigil.imaging.arrived import ArrivedImages
+from vigil.inference.quarantine import CrashMarker
 from vigil.inference.registry import InstalledModel, Registry
 from vigil.inference.runtime import Runtime
 from vigil.intake.declared import DeclaredCounts
@@ -126,7 +127,8 @@ class House:
             database=self._state.workflows,
             workers={
                 INFER: Analyst(gateway=self._gateway, ledger=ledger, audit=audit, models=by_id, runtime=self._runtime,
-                               headers=headers, images=images, device=device,
+                               headers=headers, images=images,
+                               reading=CrashMarker(self._state.reading_marker), device=device,
                                options=partial(options_for, settings), backoff=backoff, clock=self._clock, stop=self._stop,
                                log=self._log, metrics=self._metrics),
                 STORE: Storer(gateway=self._gateway, ledger=ledger, audit=audit, settings=settings, permission=permission,

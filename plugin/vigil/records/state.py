@@ -42,6 +42,11 @@ class StatePaths:
         return self.path / "model-in-flight.json"
 
     @property
+    def reading_marker(self) -> Path:
+        """Names the analysis whose images are being read (law 1)."""
+        return self.path / "reading-in-flight.json"
+
+    @property
     def lock(self) -> Path:
         return self.path / "state.lock"
 
