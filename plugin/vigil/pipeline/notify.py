@@ -169,25 +169,27 @@ class Notifier:
         reason = Reason(error.category, error.message)
         refused = isinstance(error, DestinationRefused | DestinationInvalid) and not isinstance(error, DestinationBusy)
         self._metrics.delivery_failed(note.channel, reason.category.value)
-        if (refused and note.attempts + 1 >= retry.refused_attempts) or now - note.at > timedelta(hours=retry.deadline_hours):
-            self._finish(note, "failed", log, reason)
+        if (refused and note.refusals + 1 >= retry.refused_attempts) or now - note.at > timedelta(hours=retry.deadline_hours):
+            self._finish(note, "failed", log, reason, refused=refused)
             return Verdict()
         pause_s = retry.maximum_delay_seconds if refused else self._backoff.delay_s(note.attempts + 1)
         if critical.category == 1:
             pause_s = min(pause_s, URGENT_LONGEST_PAUSE_S)
         due: datetime = now + timedelta(seconds=pause_s)
-        self._record(note, "waiting", reason, due)
+        self._record(note, "waiting", reason, due, refused=refused)
         log.warning("notification-waits", category=reason.category.value)
         return Verdict(follow=(notify_task(note, due, now),))
 
-    def _finish(self, note: Notification, state: NotificationState, log: Log, reason: Reason | None = None) -> None:
-        self._record(note, state, reason, None)
+    def _finish(self, note: Notification, state: NotificationState, log: Log, reason: Reason | None = None, *,
+                refused: bool = False) -> None:
+        self._record(note, state, reason, None, refused=refused)
         self._audit.append(f"notification-{state}", note.analysis_id, actor="vigil", role="system", evidence={
             "step": note.step, "channel": note.channel, "method": note.method,
             "reason": None if reason is None else reason.category.value})
         self._metrics.notification_ended(note.channel, state)
         log.info(f"notification-{state}", category=None if reason is None else reason.category.value)
 
-    def _record(self, note: Notification, state: NotificationState, reason: Reason | None, next_at: datetime | None) -> None:
-        self._ledger.record_notification(
-            note.analysis_id, note.step, note.channel, state, self._clock.now(), reason=reason, next_at=next_at)
+    def _record(self, note: Notification, state: NotificationState, reason: Reason | None, next_at: datetime | None, *,
+                refused: bool) -> None:
+        self._ledger.record_notification(note.analysis_id, note.step, note.channel, state, self._clock.now(), reason=reason,
+                                         next_at=next_at, refused=refused)

@@ -133,7 +133,8 @@ class Outboxes:
 
     def _later(self, name: str) -> Verdict:
         """The moment at which to look again, as a task that bears that moment in its id: many ask for it, one is enqueued."""
-        due, now = self._ledger.outbox_due_at(name), self._clock.now()
+        now = self._clock.now()
+        due = now if self._first(name, now) is not None else self._ledger.outbox_due_at(name)
         if due is None:
             return Verdict()
         closed = self._closed.get(name)

@@ -183,6 +183,18 @@ def test_a_dead_mail_server_delays_no_other_channel_and_is_tried_less_and_less(
     assert told(ledger, "a1") == {(0, "mail"): "waiting", (1, "pager"): "sent", (1, "ris2"): "sent"}
 
 
+def test_a_channel_that_was_down_has_refused_nothing(
+    escalations: Escalations, notifier: Notifier, ledger: Ledger, answered: Callable[..., AnalysisRecord], mailbox: Mailbox,
+) -> None:
+    escalations.begin(answered("a1", category=2))
+    escalations("a1", 1)
+    for _ in range(5):
+        notifier("a1|0|mail", 1)
+    mailbox.answer = "554 no"
+    with mailbox:
+        assert [len(notifier("a1|0|mail", 1).follow) for _ in range(3)] == [1, 1, 0]
+
+
 def test_a_channel_that_says_no_for_good_is_given_up_and_shown(
     escalations: Escalations, notifier: Notifier, ledger: Ledger, answered: Callable[..., AnalysisRecord], mailbox: Mailbox,
 ) -> None:

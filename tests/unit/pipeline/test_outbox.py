@@ -173,6 +173,28 @@ def test_a_message_that_its_receiver_cannot_take_holds_up_no_other_order(
     assert states(ledger) == {"poison": "parked", "next": "delivered", "b": "delivered"}, "what was parked blocks nothing"
 
 
+def test_only_a_refusal_uses_the_refused_attempts_up(
+    outboxes: Outboxes, receiver: Receiver, ledger: Ledger, wait: Callable[..., None], seconds: Callable[[float], None],
+    clock: Any,
+) -> None:
+    """A receiver that was down for a night has refused nothing: its first AR is the first of three."""
+    wait("a", "A")
+    receiver.fails = DOWN
+    for _ in range(10):
+        seconds(outboxes.turn("ris", 1).follow[0].delay_s)
+    assert len(receiver.knocks) == 10
+    receiver.fails = Refused("AR")
+    receiver.knocks.clear()
+    while (verdict := outboxes.turn("ris", 1)).follow:
+        seconds(verdict.follow[0].delay_s)
+    assert len(receiver.knocks) == 3
+    assert states(ledger) == {"a": "parked"}
+    AlertDesk(ledger, Audit(ledger), clock).resend_delivery("a", "Ann")
+    while (verdict := outboxes.turn("ris", 1)).follow:
+        seconds(verdict.follow[0].delay_s)
+    assert len(receiver.knocks) == 6, "sent again, it is tried as often again"
+
+
 def test_a_dead_receiver_delays_no_other(outboxes: Outboxes, receiver: Receiver, wait: Callable[..., None]) -> None:
     wait("a", "A")
     wait("b", "B", destination="other")
