@@ -69,8 +69,8 @@ class Deliveries(LedgerPart):
             rank_order_of(connection, delivery_id)
 
     def reopen_delivery(self, delivery_id: str, at: datetime) -> bool:
-        """Sends a parked, suppressed, held or cancelled delivery again, by an operator's wish; its deadline runs anew, and what it
-        was refused is forgotten. False where it is delivered or waits."""
+        """Sends a parked, suppressed, held or cancelled delivery again, by an operator's wish; its deadline runs anew, and its
+        refusals are forgotten. False where it is delivered or waits."""
         with self._database.write() as connection:
             reopened = connection.execute(
                 update(delivery)

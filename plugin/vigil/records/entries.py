@@ -25,6 +25,8 @@ RESULT, RETRACTION = "result", "retraction"
 """What a delivery is for: to tell an answer, or to take back the one that was told."""
 STAT, ASAP, ROUTINE = 0, 1, 2
 """Priorities of a delivery: the lower goes first."""
+WITHDRAWAL = -1
+"""The step of a message to people that takes back what they were told."""
 OPEN = "open"
 """The state of a critical result that nobody has acknowledged yet."""
 
