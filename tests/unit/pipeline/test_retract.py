@@ -122,7 +122,9 @@ def test_a_withdrawn_alert_is_not_sent_again_and_its_withdrawal_is(ledger: Ledge
     assert [item.delivery_id for item in ledger.deliveries(states=["waiting"])] == ["retract|ris|a1b2c3|1"]
 
 
-def test_of_each_receiver_the_newest_that_it_was_told_is_taken_back(ledger: Ledger, told: Callable[..., None], clock: Any) -> None:
+def test_of_each_receiver_the_newest_that_it_was_told_is_taken_back(
+    ledger: Ledger, told: Callable[..., None], clock: Any,
+) -> None:
     told("a1", "s1")
     told("a2", "s1", destination="ris2")
     AlertDesk(ledger, Audit(ledger), clock).withdraw("a2", "Dr. Roe", "withdrawal")
