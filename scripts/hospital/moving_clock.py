@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 @dataclass
 class MovingClock:
-    at: datetime = field(default_factory=lambda: datetime(2026, 11, 26, 12, 0, 0, 123456, tzinfo=UTC))
+    at: datetime = field(default_factory=lambda: datetime(2026, 11, 26, 12, 0, tzinfo=UTC))
 
     def now(self) -> datetime:
         return self.at

@@ -1,5 +1,6 @@
 """What people do with alerts: acknowledge, hold, withdraw, send again, say that the final report is known. By the command
-line (beside a running Orthanc), over REST, by a link, by a webhook's answer: one place for all, so that ledger and audit say the same.
+line (beside a running Orthanc), over REST, by a link, by a webhook's answer: one place for all, so that ledger and audit say the
+same.
 
 Everything here is a row in the ledger. The running Vigil asks it before each attempt, and finds within seconds what was reopened.
 """

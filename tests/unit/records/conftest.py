@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ PLUGIN = Path(__file__).parents[3] / "plugin"
 
 @pytest.fixture
 def clock() -> MovingClock:
-    return MovingClock()
+    return MovingClock(datetime(2026, 11, 23, 10, 0, 0, 123456, tzinfo=UTC))
 
 
 @pytest.fixture
