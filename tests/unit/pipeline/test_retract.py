@@ -58,7 +58,7 @@ def look(ledger: Ledger, clock: Any, studies: Studies) -> Callable[..., None]:
 @pytest.fixture
 def told(ledger: Ledger, answered: Callable[..., AnalysisRecord], clock: Any) -> Callable[..., None]:
     """A positive whose message went to a RIS, and a mail to people."""
-    def tell(name: str, study: str, *, image: str = "1.2.3.9", destination: str = "ris") -> None:
+    def tell(name: str, study: str, *, image: str = "1.2.3.9", destination: str = "ris", state: str = "delivered") -> None:
         record = answered(f"draft-{name}", study=f"draft-of-{name}")
         inputs = (InputInstance("o", image, "1.2.840.10008.5.1.4.1.1.2", "1.2.3.8", "c" * 64),)
         begun = replace(record.analysis, analysis_id=name, orthanc_study_id=study, inputs=inputs, inputs_sha256=name,
@@ -75,7 +75,7 @@ def told(ledger: Ledger, answered: Callable[..., AnalysisRecord], clock: Any) ->
         ledger.begin_delivery(identity, destination, "hl7", name, kept.analysis.revision, clock.now(), priority=STAT,
                               order_key="order")
         ledger.freeze_message(identity, f"V{name}", b"MSH", clock.now(), b"head")
-        ledger.finish_delivery(identity, "delivered", clock.now())
+        ledger.finish_delivery(identity, state, clock.now())
         clock.move(60)
 
     return tell
@@ -113,10 +113,9 @@ def test_whoever_was_told_is_owed_a_word_and_once(ledger: Ledger, told: Callable
 
 
 def test_a_withdrawn_alert_is_not_sent_again_and_its_withdrawal_is(ledger: Ledger, told: Callable[..., None], clock: Any) -> None:
-    told("a1b2c3", "s1")
+    told("a1b2c3", "s1", state="parked")
     desk = AlertDesk(ledger, Audit(ledger), clock)
     desk.withdraw("a1b2c3", "Dr. Roe", "withdrawal")
-    ledger.finish_delivery("deliver|ris|a1b2c3|1", "parked", clock.now())
     ledger.finish_delivery("retract|ris|a1b2c3|1", "parked", clock.now())
     assert desk.resend("a1b2c3", "Dr. Roe") == 1
     assert [item.delivery_id for item in ledger.deliveries(states=["waiting"])] == ["retract|ris|a1b2c3|1"]
