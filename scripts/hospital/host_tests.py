@@ -1,13 +1,12 @@
 """Runs the tests on the other hosts that Vigil supports: inside each one's root, with its Orthanc, plugin and Python.
 
 Each host has a network of its own, a copy of this working tree as it is now, and nothing of this machine besides but the real
-heads, which are data. Where a run is whole, what was found is written into docs/compatibility.md.
+heads, which are data.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import subprocess
 import sys
@@ -15,12 +14,12 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
 
+from hospital.compatibility import PAGE, ReportMissing, write_page
 from hospital.ct_head import ARCHIVE
 from hospital.host_packages import INSIDE, REPOSITORY, host_packages
+from hospital.host_report import read_outcome
 from hospital.host_root import HOSTS, Bind, HostRootMissing, PrivateRoot
 from hospital.mr_head import HEAD
 from hospital.network import OWN_NETWORK
@@ -47,28 +46,12 @@ CHOSEN: Mapping[str, str] = {
 escalation and settings are Vigil's own, the same code over the same sockets; ``--all`` runs them too."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What the tests on one host came to."""
-
-    host: str
-    passed: int
-    failed: tuple[str, ...]
-    skipped: int
-    seconds: float
-    exit_code: int
-
-    @property
-    def whole(self) -> bool:
-        return self.exit_code == 0 and not self.failed and self.passed > 0
-
-
-def run_on(host: str, arguments: Sequence[str]) -> Outcome:
-    """pytest with these arguments on this host; its log, its report and the folders of failed tests stay in build/hosts."""
+def run_on(host: str, arguments: Sequence[str]) -> int:
+    """pytest with these arguments on this host, and its exit code; its log, its report and the folders of failed tests stay in
+    build/hosts."""
     report = REPORTS / host
     shutil.rmtree(report, ignore_errors=True)
     report.mkdir(parents=True)
-    begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix=f"vigil-{host}-") as folder:
         tree = Path(folder) / "tree"
         shutil.copytree(REPOSITORY, tree, symlinks=True, ignore=shutil.ignore_patterns(*NOT_COPIED))
@@ -83,35 +66,17 @@ def run_on(host: str, arguments: Sequence[str]) -> Outcome:
             python = str(INSIDE / "venv-dev" / "bin" / "python")
             pytest = [python, "-m", "pytest", "-p", "no:cacheprovider", "--basetemp=/var/report/tmp",
                       "-o", "tmp_path_retention_policy=failed", "--junitxml=/var/report/junit.xml", *arguments]
-            # The network is that of this host's tests alone; a container's word for it, since namespaces nest.
+            # The network is that of this host's tests alone, and in there that is a container's.
             environment = {OWN_NETWORK: "container", "PYTHONPATH": str(REPOSITORY / "scripts")}
-            with (report / "pytest.log").open("wb") as log:
-                in_own_network = [sys.executable, str(NETWORK), *private.command(
-                    pytest, environment=environment, cwd=str(REPOSITORY))]
-                exit_code = subprocess.run(
-                    in_own_network, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False).returncode
-                facts = [sys.executable, str(NETWORK), *private.command(
-                    [python, "-m", "hospital.host_facts"], environment=environment, cwd=str(REPOSITORY))]
-                (report / "facts.json").write_bytes(subprocess.run(
-                    facts, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, check=False).stdout)
-    return _outcome(host, report, exit_code, time.monotonic() - begun)
 
+            def inside(command: Sequence[str]) -> list[str]:
+                entered = private.command(command, environment=environment, cwd=str(REPOSITORY))
+                return ["env", f"--unset={OWN_NETWORK}", sys.executable, str(NETWORK), *entered]
 
-def _outcome(host: str, report: Path, exit_code: int, seconds: float) -> Outcome:
-    passed, skipped, failed = 0, 0, []
-    junit = report / "junit.xml"
-    cases = ElementTree.parse(junit).iter("testcase") if junit.exists() else iter(())  # noqa: S314 - pytest wrote it
-    for case in cases:
-        found = {child.tag for child in case}
-        if found & {"failure", "error"}:
-            failed.append(f"{case.get('classname')}::{case.get('name')}")
-        elif "skipped" in found:
-            skipped += 1
-        else:
-            passed += 1
-    outcome = Outcome(host, passed, tuple(failed), skipped, round(seconds, 1), exit_code)
-    (report / "outcome.json").write_text(json.dumps(outcome.__dict__ | {"whole": outcome.whole}, indent=1) + "\n")
-    return outcome
+            with (report / "pytest.log").open("wb") as log, (report / "facts.json").open("wb") as facts:
+                asked = [python, "-m", "hospital.host_facts"]
+                subprocess.run(inside(asked), stdin=subprocess.DEVNULL, stdout=facts, stderr=log, check=False)
+                return subprocess.run(inside(pytest), stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False).returncode
 
 
 def main() -> int:
@@ -121,28 +86,34 @@ def main() -> int:
     parser.add_argument("--host", action="append", choices=list(HOSTS), help="only this one (may be repeated); else: "
                         + " and ".join(OTHERS))
     parser.add_argument("--all", action="store_true", help="every integration, contract and chaos test, not only the chosen ones")
+    parser.add_argument("--page", action="store_true", help=f"run nothing; write {PAGE} from the reports in build/hosts")
     parser.add_argument("arguments", nargs="*", help=argparse.SUPPRESS)
     options = parser.parse_args()
     arguments = options.arguments or (["tests/integration", "tests/contract", "tests/chaos"] if options.all else list(CHOSEN))
     arguments = ["-m", "not soak and not viewer", "-q", *arguments]
 
-    def on(host: str) -> Outcome:
+    def on(host: str) -> bool:
         print(f"[hosts] {host}: pytest (log: build/hosts/{host}/pytest.log)", flush=True)
-        outcome = run_on(host, arguments)
-        said = f"{outcome.passed} passed, {len(outcome.failed)} failed, {outcome.skipped} skipped in {outcome.seconds:.0f} s"
-        print(f"[hosts] {host}: {said}", *(f"\n[hosts]   {name}" for name in outcome.failed), flush=True)
-        if not outcome.whole:
-            print((REPORTS / host / "pytest.log").read_text("utf-8", "replace")[-6000:], flush=True)
-        return outcome
+        begun = time.monotonic()
+        exit_code = run_on(host, arguments)
+        outcome = read_outcome(host, REPORTS / host / "junit.xml")
+        print(f"[hosts] {host}: {len(outcome.passed)} passed, {len(outcome.failed)} failed, {len(outcome.skipped)} skipped in "
+              f"{time.monotonic() - begun:.0f} s", *(f"\n[hosts]   {name}" for name in sorted(outcome.failed)), flush=True)
+        if exit_code == 0 and outcome.whole:
+            return True
+        print((REPORTS / host / "pytest.log").read_text("utf-8", "replace")[-6000:], flush=True)
+        return False
 
     hosts = options.host or list(OTHERS)
     try:
+        if options.page:
+            print(f"[hosts] Written: {write_page(REPOSITORY, list(HOSTS), REPORTS)}")
+            return 0
         with ThreadPoolExecutor(len(hosts)) as pool:
-            outcomes = list(pool.map(on, hosts))
-    except HostRootMissing as missing:
+            return 0 if all(list(pool.map(on, hosts))) else 1
+    except (HostRootMissing, ReportMissing) as missing:
         print(f"[hosts] {missing}", file=sys.stderr)
         return 1
-    return 0 if all(outcome.whole for outcome in outcomes) else 1
 
 
 if __name__ == "__main__":
