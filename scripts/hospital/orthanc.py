@@ -313,7 +313,7 @@ class Orthanc:
             with suppress(OSError, OrthancRefused):
                 system = self.get("/system")
                 if system.get("Name") == self.name:
-                    self.version = version_of(system["Version"])
+                    self.version = version_of(system.get("Version", ""))
                     return
             time.sleep(0.05)
         self.kill()

@@ -19,6 +19,7 @@ from uuid import uuid4
 from pydicom import Dataset, dcmwrite
 from pydicom.uid import UID
 
+from vigil.delivery.connection import trusting
 from vigil.delivery.destination import WebDestination
 from vigil.delivery.dicom import ObjectStatus, OnStatus, OutgoingObject, SendOutcome, in_syntax, read_header
 from vigil.delivery.encoding import possible_syntaxes
@@ -217,8 +218,7 @@ class _Server:
         if self._parts.scheme == "http":
             return http.client.HTTPConnection(host, port, timeout=target.connect_timeout_s)
         try:
-            context = ssl.create_default_context(
-                cafile=None if target.certificate_authority is None else str(target.certificate_authority))
+            context = trusting(target.certificate_authority)
             if target.client_certificate is not None:
                 context.load_cert_chain(target.client_certificate)
         except OSError as error:  # also what ssl raises

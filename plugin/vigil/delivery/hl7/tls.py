@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cryptography import x509
 
+from vigil.delivery.connection import trusting
 from vigil.delivery.destination import TlsFiles
 from vigil.delivery.errors import DestinationInvalid
 
@@ -52,7 +53,7 @@ def client_context(files: TlsFiles, label: str) -> ssl.SSLContext:
         A file is missing, unreadable or not what it should be.
     """
     try:
-        context = ssl.create_default_context(cafile=files.authority)
+        context = trusting(files.authority)
     except (OSError, ssl.SSLError) as error:
         raise _unusable(label, "AuthorityFile", files.authority, error, "certificates in PEM") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
