@@ -1,7 +1,7 @@
 """Writes docs/compatibility.md from what the last test runs found on each host: nobody writes it by hand.
 
-``build/hosts/HOST`` holds a host's report (``junit.xml``) and facts. The other hosts' are written by scripts/hosts; this
-machine's by pytest with ``--junitxml=build/hosts/bookworm/junit.xml``, and its facts here.
+``build/hosts/HOST`` holds a host's reports (``junit*.xml``) and facts. The other hosts' are written by scripts/hosts; this
+machine's reports by scripts/test, and it is asked for its facts here.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hospital.host_facts import LIBRARIES, Facts, ask_here
 from hospital.host_report import Outcome, counted, read_facts, read_outcome
+from hospital.orthanc import version_of
 
 HERE = "bookworm"
 PAGE = Path("docs") / "compatibility.md"
@@ -51,6 +52,18 @@ TRAPS = (
     Trap("Routes of a script run on a stack of 100 KB: a handler that goes deep ends Orthanc.",
          "A thread of Vigil's own does the work.",
          (f"{NEVER_SUFFERS}::test_a_handler_may_go_deep",)),
+    Trap("A route whose function only the plugin holds is destroyed after Python was finalized: Orthanc ends in a segmentation "
+         "fault at its stop (plugin 5.0 and newer).",
+         "Each function of a route has a reference that is never given back.",
+         ("integration/test_broken_bundle::test_code_that_cannot_be_imported", "chaos/test_stops::test_during_inference"),
+         lambda facts: facts.at_least(plugin=(5, 0))),
+    Trap("An answer with a status takes two arguments instead of three (plugin 5.0 and newer).", "Vigil speaks to both.",
+         ("integration/test_broken_bundle::test_settings_that_are_wrong",),
+         lambda facts: facts.at_least(plugin=(5, 0))),
+    Trap("Since Python 3.13 a certificate is refused where it, or its authority, lacks an extension of RFC 5280.",
+         "A site's own authority is trusted by the same rules on every Python; signature, time, name and chain are checked.",
+         ("integration/test_people::test_a_person_acknowledges_by_the_link_and_nobody_else_is_told",),
+         lambda facts: version_of(facts.python) >= (3, 13)),
     Trap("An error while the script is imported ends Orthanc.",
          "The door catches all of them: Orthanc starts and stores, and `/vigil/health/ready` says what is broken.",
          ("integration/test_broken_bundle::test_code_that_cannot_be_imported",
@@ -91,7 +104,7 @@ def write_page(repository: Path, hosts: Sequence[str], reports: Path) -> Path:
 
 
 def _tested(host: str, folder: Path) -> Tested:
-    outcome = read_outcome(host, folder / "junit.xml")
+    outcome = read_outcome(host, folder)
     if not outcome.whole:
         raise ReportMissing(f"{host} has no report without failures in {folder}; run its tests: scripts/hosts --host {host}")
     return Tested(ask_here() if host == HERE else read_facts(folder / "facts.json"), outcome)

@@ -10,11 +10,10 @@ import hashlib
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from hospital.host_root import Bind, HostRootMissing, PrivateRoot, cache_folder, host_root, locked
+from hospital.host_root import Bind, HostRootMissing, PrivateRoot, host_root, locked
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 INSIDE = Path("/opt/vigil-packages")
@@ -54,14 +53,15 @@ def host_packages(host: str) -> Path:
 
 def _make(host: str, python: str, locks: Sequence[Path], packages: Path) -> None:
     print(f"[hosts] Installing the packages of Python {python} in {host}.", file=sys.stderr, flush=True)
-    unfinished = packages.with_name("packages-unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir()
-    with tempfile.TemporaryDirectory(prefix="wheels-", dir=cache_folder()) as folder:
-        wheels = Path(folder) / "wheels"
+    unfinished, folder = packages.with_name("packages-unfinished"), packages.with_name("wheels")
+    for rest in (unfinished, folder):  # of a run that was ended
+        shutil.rmtree(rest, ignore_errors=True)
+        rest.mkdir()
+    try:
+        wheels = folder / "wheels"
         _said(_download(python, locks, wheels), "The wheels could not be downloaded. Check the network, then run this again.")
         binds = [Bind(wheels), Bind(REPOSITORY / "requirements"), Bind(unfinished, INSIDE, writable=True)]
-        with PrivateRoot(host, Path(folder) / "private", binds=binds) as private:
+        with PrivateRoot(host, folder / "private", binds=binds) as private:
             for name, lock in zip(("venv-runtime", "venv-dev"), locks, strict=True):
                 venv = INSIDE / name
                 for step in (
@@ -71,6 +71,8 @@ def _make(host: str, python: str, locks: Sequence[Path], packages: Path) -> None
                     [f"{venv}/bin/python", "-c", ""],  # some packages finish their installation at the first start
                 ):
                     _said(private.run(step, check=False), f"{lock.name} could not be installed in {host}.")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
     packages_of_runtime = INSIDE / "venv-runtime" / "lib" / f"python{python}" / "site-packages"
     beside = unfinished / "venv-dev" / "lib" / f"python{python}" / "site-packages" / "runtime.pth"
     beside.write_text(f"{packages_of_runtime}\n")

@@ -96,7 +96,7 @@ def main() -> int:
         print(f"[hosts] {host}: pytest (log: build/hosts/{host}/pytest.log)", flush=True)
         begun = time.monotonic()
         exit_code = run_on(host, arguments)
-        outcome = read_outcome(host, REPORTS / host / "junit.xml")
+        outcome = read_outcome(host, REPORTS / host)
         print(f"[hosts] {host}: {len(outcome.passed)} passed, {len(outcome.failed)} failed, {len(outcome.skipped)} skipped in "
               f"{time.monotonic() - begun:.0f} s", *(f"\n[hosts]   {name}" for name in sorted(outcome.failed)), flush=True)
         if exit_code == 0 and outcome.whole:
