@@ -23,7 +23,7 @@ class ReportMissing(Exception):
 
 
 @dataclass(frozen=True)
-class Tested:
+class HostResult:
     facts: Facts
     outcome: Outcome
 
@@ -75,8 +75,8 @@ TRAPS = (
     Trap("A thread that calls Orthanc while it stops aborts or hangs it.",
          "All of Vigil's are ended first, within 8 seconds.",
          ("chaos/test_stops::test_during_inference", "chaos/test_stops::test_during_a_burst_of_stores")),
-    Trap("Orthanc 1.13.0 with Python 3.14 often aborts in the interpreter's finalization (\"free(): invalid pointer\"), "
-         "when everything is stored and closed.",
+    Trap("Orthanc 1.13.0 with Python 3.14 often aborts in the interpreter's finalization (\"free(): invalid pointer\", "
+         "or a segmentation fault), when everything is stored and closed.",
          "Nothing is lost and the next start goes on; a service manager shows a failed stop. Tests judge by what is stored.",
          ("chaos/test_stops::test_during_a_burst_of_stores",),
          lambda facts: facts.at_least(orthanc=(1, 13))),
@@ -103,17 +103,17 @@ def write_page(repository: Path, hosts: Sequence[str], reports: Path) -> Path:
     return page
 
 
-def _tested(host: str, folder: Path) -> Tested:
+def _tested(host: str, folder: Path) -> HostResult:
     outcome = read_outcome(host, folder)
     if not outcome.whole:
         raise ReportMissing(f"{host} has no report without failures in {folder}; run its tests: scripts/hosts --host {host}")
-    return Tested(ask_here() if host == HERE else read_facts(folder / "facts.json"), outcome)
+    return HostResult(ask_here() if host == HERE else read_facts(folder / "facts.json"), outcome)
 
 
-def compose(tested: Mapping[str, Tested]) -> str:
+def compose(tested: Mapping[str, HostResult]) -> str:
     """The page. It holds no date and no duration, so that a run that finds the same writes the same."""
     names = {host: f"{one.facts.system.removeprefix('Debian GNU/Linux ')}" for host, one in tested.items()}
-    rows: list[tuple[str, Callable[[Tested], str]]] = [
+    rows: list[tuple[str, Callable[[HostResult], str]]] = [
         ("Orthanc", lambda one: one.facts.orthanc),
         ("Python plugin", lambda one: one.facts.plugin),
         ("Python", lambda one: one.facts.python),
@@ -144,7 +144,7 @@ def compose(tested: Mapping[str, Tested]) -> str:
     return "\n".join(lines)
 
 
-def _trap(trap: Trap, one: Tested) -> str:
+def _trap(trap: Trap, one: HostResult) -> str:
     if not trap.there(one.facts):
         return "–"
     return "held" if all(map(one.outcome.has_passed, trap.tests)) else "there"
