@@ -74,7 +74,7 @@ class Stopped:
 
     @property
     def in_order(self) -> bool:
-        """Orthanc 1.13.0 with Python 3.14 aborts, or now and then ends in a segmentation fault, in the interpreter's finalization,
+        """Orthanc 1.13.0 with Python 3.14 aborts, or now and then ends in a segfault, in the interpreter's finalization,
         when everything is stored and closed: that version is judged by what is in its store."""
         return self.exit_code == 0 or (
             self.aborts_at_its_end and self.exit_code in (-signal.SIGABRT, -signal.SIGSEGV))
