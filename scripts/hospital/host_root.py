@@ -26,7 +26,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Self
 
 ORTHANC_PACKAGES = ("orthanc", "orthanc-python", "orthanc-dicomweb", "python3-venv", "ca-certificates")
 RECEIVERS = ("dcmtk",)
@@ -197,15 +197,16 @@ class PrivateRoot:
 
     def popen(
         self, command: Sequence[str], *, environment: Mapping[str, str] | None = None, cwd: str = "/", user: str = "root",
-        **options: Any,
+        stdout: int | IO[bytes] | None = None, stderr: int | IO[bytes] | None = None, start_new_session: bool = False,
     ) -> subprocess.Popen[bytes]:
-        """Starts a command; ``options`` are those of :class:`subprocess.Popen`."""
+        """Starts a command."""
         whole = self.command(command, environment=environment, cwd=cwd, user=user)
         if threading.current_thread() is threading.main_thread():
             # Ends with this process, even when that is killed. (Linux ties it to the thread that started it.)
             whole = ["setpriv", "--pdeathsig", "KILL", "--", *whole]
-        started: subprocess.Popen[bytes] = subprocess.Popen(whole, **({"stdin": subprocess.DEVNULL} | options))
-        return started
+        return subprocess.Popen(
+            whole, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, start_new_session=start_new_session
+        )
 
     def __enter__(self) -> Self:
         return self.open()
