@@ -92,7 +92,7 @@ def host_root(host: str, cache: Path | None = None) -> Path:
     if shutil.which("mmdebstrap") is None:
         raise HostRootMissing("mmdebstrap is missing, which makes root file systems. Install it: apt-get install mmdebstrap")
     home.mkdir(parents=True, exist_ok=True)
-    with _locked(home / "lock"):
+    with locked(home / "lock"):
         if root.exists():  # another one made it while we waited
             return root
         unfinished = home / "unfinished"
@@ -267,7 +267,8 @@ def _insist_root() -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """One at a time, of all on this machine."""
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
