@@ -34,7 +34,7 @@ NOT_COPIED = ("build", ".git", "__pycache__", "node_modules", ".mypy_cache", ".r
 CHOSEN: Mapping[str, str] = {
     "tests/contract": "what Orthanc's SDK and its REST API answer, which is all that Vigil knows of it",
     "tests/integration/test_way_of_a_study.py": "the whole way, exactly once, supersession, a fresh installation",
-    "tests/integration/test_orthanc_never_suffers.py": "callbacks, locks, threads and the stack: what differs most between plugins",
+    "tests/integration/test_orthanc_never_suffers.py": "callbacks, locks, threads, stack: what differs most between plugins",
     "tests/integration/test_broken_bundle.py": "what this Python says when the bundle is broken",
     "tests/integration/test_stalled_studies.py": "events of stable studies and of single images",
     "tests/integration/test_deletion.py": "events of deletion, and a study that comes again",
