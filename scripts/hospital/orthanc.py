@@ -254,6 +254,11 @@ class Orthanc:
         """The instances (of one study), as Orthanc describes them: ID, FileSize, MainDicomTags ..."""
         return list(self.get(f"/studies/{study}/instances" if study else "/instances?expand"))
 
+    def labels(self, study: str) -> list[str] | None:
+        """The labels of a study; None where this Orthanc knows none (before 1.12.0)."""
+        found = self.get(f"/studies/{study}").get("Labels")
+        return None if found is None else sorted(found)
+
     def log_text(self) -> str:
         """What Orthanc wrote since its first start."""
         return self.log_path.read_text("utf-8", "replace") if self.log_path.exists() else ""

@@ -22,11 +22,12 @@ from hospital.patients import head_study
 from hospital.phantom import Head, phantom
 
 QUICK = {"Retry": {"FirstDelaySeconds": 0.3, "MaximumDelaySeconds": 1.0}, "Reconcile": {"IntervalSeconds": 2.0}}
+LABEL = "vigil-analysed"
 
 
 @pytest.fixture(scope="module")
 def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
-    with Hospital(tmp_path_factory.mktemp("hospital"), vigil=QUICK) as running:
+    with Hospital(tmp_path_factory.mktemp("hospital"), vigil=QUICK | {"AnalysedLabel": LABEL}) as running:
         yield running
 
 
@@ -56,6 +57,8 @@ def test_a_head_with_a_hyperdense_insert_is_positive_shown_and_alerted_once(hosp
     message = hl7.parse(hospital.ris.received()[-1].read_bytes().decode())
     assert str(message["PID"][0][3]).startswith("VIGIL-positive")
     assert "19" in str(message) or "20" in str(message)
+    # None: an Orthanc without labels, where the rest is as it is elsewhere.
+    assert hospital.orthanc.labels(census.analyses[0]["orthanc_study_id"]) in ([LABEL], None)
 
 
 def middle_of(segmentation: Dataset) -> NDArray[np.float64]:

@@ -40,6 +40,9 @@ class HttpTransport:
             raise OrthancRefused(f"Orthanc does not know {path}")
         return answer
 
+    def put(self, path: str, body: bytes) -> bytes | None:
+        return self._request("PUT", path, body)
+
     def dicom(self, instance_orthanc_id: str) -> bytes | None:
         return self.get(f"/instances/{instance_orthanc_id}/file")
 

@@ -72,6 +72,8 @@ class Storer:
                 end_deleted(self._ledger, self._audit, analysis, self._clock)
                 log.info("study-deleted")
                 return Verdict()
+            if record.answer.kind.analysed:
+                self._label(analysis, log)
             self._ledger.set_analysis_state(subject, "stored")
             if not deliveries:
                 purge_sealed(self._ledger, subject)
@@ -96,6 +98,20 @@ class Storer:
             outcome = self._gateway.store(content)
             self._ledger.mark_object_stored(item.sop_instance_uid, outcome.orthanc_id, self._clock.now())
         return len(objects)
+
+    def _label(self, analysis: Analysis, log: Log) -> None:
+        """A convenience for lists of studies, which no result waits for."""
+        label = self._settings.analysed_label
+        if label is None:
+            return
+        try:
+            kept = self._gateway.label(analysis.orthanc_study_id, label)
+        except GatewayError as error:
+            self._metrics.error("label", error.category.value)
+            log.warning("label-refused", category=error.category.value)
+        else:
+            if not kept:
+                log.info("label-not-kept", reason="this Orthanc knows no labels, or the study is gone")
 
     def _deliveries(self, record: AnalysisRecord) -> tuple[Task, ...]:
         tasks: list[Task] = []
