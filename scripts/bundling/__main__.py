@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,10 @@ IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", "*.egg-info")
 def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     try:
+        if options.fetch:
+            for python in options.python or PYTHONS:
+                keep_wheels(options.wheels or REPOSITORY / "build" / "wheels", python)
+            return 0
         made = make(options.out, options.python or PYTHONS, options.key, options.version, options.wheels)
     except (NotFetched, archive.NotSigned) as error:
         print(f"make-bundle: {error}", file=sys.stderr)
@@ -33,12 +38,17 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="make-bundle", description="Makes one archive that installs Vigil without a network and without a compiler.")
+    parser = argparse.ArgumentParser(
+        prog="make-bundle", description="Makes one archive that installs Vigil without a network and without a compiler."
+    )
     parser.add_argument("--out", type=Path, default=REPOSITORY / "build" / "bundle", help="folder of the archive (%(default)s)")
-    parser.add_argument("--python", action="append", choices=PYTHONS, help="only for this Python; may be given again (all of them)")
+    parser.add_argument(
+        "--python", action="append", choices=PYTHONS, help="only for this Python; may be given again (all of them)"
+    )
     parser.add_argument("--key", type=Path, help="sign with this Ed25519 key (openssl genpkey -algorithm ed25519 -out KEY.pem)")
     parser.add_argument("--version", help="call it so (the version of pyproject.toml)")
     parser.add_argument("--wheels", type=Path, help="keep fetched wheels here, and take what is there")
+    parser.add_argument("--fetch", action="store_true", help="only fetch the wheels into the folder of --wheels")
     return parser
 
 
@@ -51,9 +61,16 @@ def make(out: Path, pythons: Sequence[str], key: Path | None, version: str | Non
         for name in ("plugin", "models"):
             shutil.copytree(REPOSITORY / name, folder / name, ignore=IGNORED)
         shutil.copytree(REPOSITORY / "scripts" / "installer", folder / "installer", ignore=IGNORED)
-        for source, name in (("scripts/install", "install"), ("orthanc.json",) * 2, ("LICENSE",) * 2, ("README.md",) * 2, ("CHANGELOG.md",) * 2):
+        for source, name in (
+            ("scripts/install", "install"),
+            ("orthanc.json",) * 2,
+            ("LICENSE",) * 2,
+            ("README.md",) * 2,
+            ("CHANGELOG.md",) * 2,
+        ):
             shutil.copy2(REPOSITORY / source, folder / name)
         shutil.copytree(REPOSITORY / "docs", folder / "docs")
+        _name_version(folder / "plugin" / "vigil" / "__init__.py", version)
         (folder / "VERSION").write_text(f"{version}\n", "utf-8")
         (folder / "requirements").mkdir()
         wheels = folder / "wheels"
@@ -61,7 +78,9 @@ def make(out: Path, pythons: Sequence[str], key: Path | None, version: str | Non
         for python in pythons:
             lock = REPOSITORY / "requirements" / f"runtime-py{python}.txt"
             shutil.copy2(lock, folder / "requirements" / lock.name)
-            _wheels(lock, python, wheels, kept_wheels)
+            for path in keep_wheels(kept_wheels or Path(scratch) / "fetched", python).glob("*.whl"):
+                if not (wheels / path.name).exists():
+                    shutil.copyfile(path, wheels / path.name)
         known = list(described(wheels.glob("*.whl")))
         for wheel in known:
             for name, text in licence_texts(wheel):
@@ -80,19 +99,21 @@ def make(out: Path, pythons: Sequence[str], key: Path | None, version: str | Non
     return target
 
 
-def _wheels(lock: Path, python: str, wheels: Path, kept: Path | None) -> None:
-    if kept is None:
-        fetch(lock, python, wheels)
-        return
-    kept = kept / python
-    if not (kept / ".whole").exists() or (kept / ".whole").read_bytes() != lock.read_bytes():
-        shutil.rmtree(kept, ignore_errors=True)
-        kept.mkdir(parents=True)
-        fetch(lock, python, kept)
-        (kept / ".whole").write_bytes(lock.read_bytes())
-    for path in kept.glob("*.whl"):
-        if not (wheels / path.name).exists():
-            os.link(path, wheels / path.name) if path.stat().st_dev == wheels.stat().st_dev else shutil.copy2(path, wheels)
+def keep_wheels(kept: Path, python: str) -> Path:
+    """The wheels of a Python's lock file in a folder of their own, fetched where they are not those that are there."""
+    lock, folder = REPOSITORY / "requirements" / f"runtime-py{python}.txt", kept / python
+    if not (folder / ".whole").exists() or (folder / ".whole").read_bytes() != lock.read_bytes():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        fetch(lock, python, folder)
+        (folder / ".whole").write_bytes(lock.read_bytes())
+    return folder
+
+
+def _name_version(module: Path, version: str) -> None:
+    """The version that results and health page tell is the bundle's."""
+    text = module.read_text("utf-8")
+    module.write_text(re.sub(r'^__version__ = ".*"$', f'__version__ = "{version}"', text, flags=re.MULTILINE), "utf-8")
 
 
 def _moment_s() -> int:

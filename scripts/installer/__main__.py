@@ -30,14 +30,25 @@ def main(arguments: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="install", description="Vigil for Orthanc: install, update, go back, take out. No network, no compiler.")
-    parser.add_argument("action", nargs="?", default="install", choices=("install", "rollback", "uninstall", "status"),
-                        help="install (default) also updates; rollback: the version before; uninstall: the site's configuration as it was")
+    parser = argparse.ArgumentParser(
+        prog="install", description="Vigil for Orthanc: install, update, go back, take out. No network, no compiler."
+    )
+    parser.add_argument(
+        "action",
+        nargs="?",
+        default="install",
+        choices=("install", "rollback", "uninstall", "status"),
+        help="install (default) also updates; rollback: the version before; uninstall: the site's configuration as it was",
+    )
     parser.add_argument("--check", action="store_true", help="say what would be done, and change nothing")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--prefix", type=Path, default=Path("/opt/vigil"), help="where the releases lie (%(default)s)")
     parser.add_argument("--state", type=Path, default=Path("/var/lib/vigil"), help="where ledger and key lie (%(default)s)")
-    parser.add_argument("--config", type=Path, help="Orthanc's configuration, a file or a folder (default: that of its service, else /etc/orthanc)")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        help="Orthanc's configuration, a file or a folder (default: that of its service, else /etc/orthanc)",
+    )
     parser.add_argument("--orthanc", type=Path, help="Orthanc's program")
     parser.add_argument("--plugin", type=Path, help="Orthanc's Python plugin, libOrthancPython.so")
     parser.add_argument("--user", help="whom Orthanc runs as (default: the user of its service)")
@@ -50,7 +61,12 @@ def _run(options: argparse.Namespace) -> int:
     prefix, known = options.prefix.absolute(), record.read(options.prefix.absolute())
     state = Path(known.state) if known is not None else options.state.absolute()
     unit = hosts.service()
-    configuration = options.config or (Path(known.configuration) if known is not None else None) or unit.configuration or Path("/etc/orthanc")
+    configuration = (
+        options.config
+        or (Path(known.configuration) if known is not None else None)
+        or unit.configuration
+        or Path("/etc/orthanc")
+    )
     places = Places(prefix, state, configuration.absolute())
     if options.action == "status":
         return _status(known, places)
@@ -69,14 +85,21 @@ def _run(options: argparse.Namespace) -> int:
     _agree(options, "Go on?")
     with life.alone(prefix):
         life.carry_out(plan, bundle, places, _say)
-    _say(f"Vigil {plan.record.version} is installed. Every model is off: {places.configuration} says which are live" if not plan.is_update
-         else f"Vigil {plan.record.version} is installed; back to the version before: {prefix}/current/install rollback")
+    _say(
+        f"Vigil {plan.record.version} is installed. Every model is off: {places.configuration} says which are live"
+        if not plan.is_update
+        else f"Vigil {plan.record.version} is installed; back to the version before: {prefix}/current/install rollback"
+    )
     return _restart(options)
 
 
 def _rollback(options: argparse.Namespace, places: Places, host: hosts.Host) -> int:
     known = record.read(places.prefix)
-    print(f"Go back from {known.version} to {known.previous}" if known is not None and known.previous else "Go back to the version before")
+    print(
+        f"Go back from {known.version} to {known.previous}"
+        if known is not None and known.previous
+        else "Go back to the version before"
+    )
     if options.check:
         print("Nothing was changed.")
         return 0
@@ -106,8 +129,11 @@ def _status(known: record.Record | None, places: Places) -> int:
     if known is None:
         print(f"Vigil is not installed in {places.prefix}.")
         return 1
-    print(f"Version   {known.version}\nBefore    {known.previous or '-'}\nState     {known.state}\nConfig    {known.configuration}\n"
-          f"Script    {known.site_script or '-'} (the site's own)")
+    print(
+        f"Version   {known.version}\nBefore    {known.previous or '-'}\nState     {known.state}\n"
+        f"Config    {known.configuration}\n"
+        f"Script    {known.site_script or '-'} (the site's own)"
+    )
     return 0
 
 
@@ -125,8 +151,11 @@ def _restart(options: argparse.Namespace) -> int:
         _say("Restart Orthanc when it suits: systemctl restart orthanc; then look at /vigil/health/ready")
         return 0
     done = subprocess.run(options.restart, shell=True, check=False)  # noqa: S602 - the administrator's own words
-    _say("Orthanc was restarted; look at /vigil/health/ready" if done.returncode == 0 else
-         f"The restart ended with {done.returncode}; look at Orthanc's log. \"install uninstall\" brings back what was")
+    _say(
+        "Orthanc was restarted; look at /vigil/health/ready"
+        if done.returncode == 0
+        else f'The restart ended with {done.returncode}; look at Orthanc\'s log. "install uninstall" brings back what was'
+    )
     return done.returncode
 
 

@@ -16,7 +16,19 @@ from pathlib import Path, PurePosixPath
 from installer.refused import Cause, Refused
 
 SUMS, SIGNATURE = "SHA256SUMS", "SHA256SUMS.sig"
-COPIED = ("plugin", "models", "installer", "licences", "requirements", "install", "orthanc.json", "LICENSE", "VERSION", "sbom.cdx.json")
+COPIED = (
+    "plugin",
+    "models",
+    "docs",
+    "installer",
+    "licences",
+    "requirements",
+    "install",
+    "orthanc.json",
+    "LICENSE",
+    "VERSION",
+    "sbom.cdx.json",
+)
 _NAME = re.compile(r"[-_.]+")
 
 
@@ -32,28 +44,42 @@ class Bundle:
         """Every file is as it was when the bundle was made. Returns what is known about who made it."""
         sums = self.folder / SUMS
         try:
-            listed = dict(reversed(line.split("  ", 1)) for line in sums.read_text("utf-8").splitlines())
+            lines = (line.split("  ", 1) for line in sums.read_text("utf-8").splitlines())
+            listed = {name: wanted for wanted, name in lines}
         except (OSError, ValueError):
-            raise Refused(Cause.BUNDLE_BROKEN, f"{self.folder} is no bundle of Vigil ({SUMS} is missing or broken). Unpack the archive again.") from None
+            raise Refused(
+                Cause.BUNDLE_BROKEN,
+                f"{self.folder} is no bundle of Vigil ({SUMS} is missing or broken). Unpack the archive again.",
+            ) from None
         signer = self._signer(sums, public_key)
         for name, wanted in listed.items():
             try:
                 with (self.folder / name).open("rb") as file:
                     found = hashlib.file_digest(file, "sha256").hexdigest()
             except OSError:
-                raise Refused(Cause.BUNDLE_BROKEN, f"The bundle is not whole: {name} is missing. Unpack the archive again.") from None
+                raise Refused(
+                    Cause.BUNDLE_BROKEN, f"The bundle is not whole: {name} is missing. Unpack the archive again."
+                ) from None
             if found != wanted:
-                raise Refused(Cause.BUNDLE_BROKEN, f"The bundle is damaged: {name} is not what it was when the bundle was made. Copy the archive "
-                              "again, and compare its checksum.")
+                raise Refused(
+                    Cause.BUNDLE_BROKEN,
+                    f"The bundle is damaged: {name} is not what it was when the bundle was made. Copy the archive "
+                    "again, and compare its checksum.",
+                )
         return signer
 
     def wheels(self, python: str) -> list[Path]:
         """Those of the lock file of this Python, in its order."""
         lock = self.folder / "requirements" / f"runtime-py{python}.txt"
         if not lock.exists():
-            made_for = sorted(path.stem.removeprefix("runtime-py") for path in (self.folder / "requirements").glob("runtime-py*.txt"))
-            raise Refused(Cause.PYTHON_UNSUPPORTED, f"This bundle was made for Python {', '.join(made_for)}; this Orthanc embeds Python {python}. "
-                          "Take a bundle that holds it.")
+            made_for = sorted(
+                path.stem.removeprefix("runtime-py") for path in (self.folder / "requirements").glob("runtime-py*.txt")
+            )
+            raise Refused(
+                Cause.PYTHON_UNSUPPORTED,
+                f"This bundle was made for Python {', '.join(made_for)}; this Orthanc embeds Python {python}. "
+                "Take a bundle that holds it.",
+            )
         tag = "cp" + python.replace(".", "")
         there: dict[tuple[str, str], list[Path]] = {}
         for path in sorted((self.folder / "wheels").glob("*.whl")):
@@ -63,7 +89,10 @@ class Bundle:
         for name, version in re.findall(r"^([\w.-]+)==([^\s;\\]+)", lock.read_text("utf-8"), re.MULTILINE):
             fitting = [path for path in there.get((_NAME.sub("-", name).lower(), version), []) if _fits(path, tag)]
             if not fitting:
-                raise Refused(Cause.LIBRARY_MISSING, f"The bundle lacks the library {name} {version} for Python {python}. Take a whole bundle.")
+                raise Refused(
+                    Cause.LIBRARY_MISSING,
+                    f"The bundle lacks the library {name} {version} for Python {python}. Take a whole bundle.",
+                )
             found.append(fitting[0])
         return found
 
@@ -72,11 +101,31 @@ class Bundle:
             return "its signature was not checked (--public-key FILE checks it)"
         openssl = shutil.which("openssl")
         if openssl is None:
-            raise Refused(Cause.SIGNATURE_WRONG, "openssl is missing, which checks the signature. Install it, or leave --public-key out.")
-        done = subprocess.run([openssl, "pkeyutl", "-verify", "-pubin", "-inkey", str(public_key), "-rawin", "-in", str(sums), "-sigfile",
-                               str(self.folder / SIGNATURE)], capture_output=True, check=False)
+            raise Refused(
+                Cause.SIGNATURE_WRONG, "openssl is missing, which checks the signature. Install it, or leave --public-key out."
+            )
+        done = subprocess.run(
+            [
+                openssl,
+                "pkeyutl",
+                "-verify",
+                "-pubin",
+                "-inkey",
+                str(public_key),
+                "-rawin",
+                "-in",
+                str(sums),
+                "-sigfile",
+                str(self.folder / SIGNATURE),
+            ],
+            capture_output=True,
+            check=False,
+        )
         if done.returncode != 0:
-            raise Refused(Cause.SIGNATURE_WRONG, f"The signature of the bundle is not one of {public_key}. Do not install it; ask where it came from.")
+            raise Refused(
+                Cause.SIGNATURE_WRONG,
+                f"The signature of the bundle is not one of {public_key}. Do not install it; ask where it came from.",
+            )
         return f"signed by the key in {public_key}"
 
 
@@ -137,7 +186,9 @@ def _unpack_wheel(wheel: Path, packages: Path) -> None:
         for item in archive.infolist():
             parts = PurePosixPath(item.filename).parts
             if not parts or ".." in parts or parts[0] == "/":
-                raise Refused(Cause.BUNDLE_BROKEN, f"{wheel.name} holds a path that leads out of it ({item.filename}). Do not install it.")
+                raise Refused(
+                    Cause.BUNDLE_BROKEN, f"{wheel.name} holds a path that leads out of it ({item.filename}). Do not install it."
+                )
             if parts[0].endswith(".data"):
                 if len(parts) < 3 or parts[1] not in ("purelib", "platlib"):
                     continue
@@ -166,13 +217,15 @@ def _launcher(path: Path, release: Path, python: str) -> None:
         "# vigil on the command line, in the Python that Orthanc embeds.\n"
         f"export PYTHONPATH={release}/venv/lib/python{python}/site-packages:{release}/plugin\n"
         f"for python in python{python} python3; do\n"
-        f"  if \"$python\" -c 'import sys; sys.exit(\"%d.%d\" % sys.version_info[:2] != \"{python}\")' 2>/dev/null; then\n"
+        f'  if "$python" -c \'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "{python}")\' 2>/dev/null; then\n'
         '    exec "$python" -m vigil "$@"\n'
         "  fi\n"
         "done\n"
-        f"echo 'vigil: python{python} is not on this host. Debian: apt-get install python{python}-minimal; the health page /vigil/health/ready "
-        "works without it.' >&2\n"
-        "exit 1\n", "utf-8")
+        f"echo 'vigil: python{python} is not on this host. Debian: apt-get install python{python}-minimal. "
+        "The health page /vigil/health/ready works without it.' >&2\n"
+        "exit 1\n",
+        "utf-8",
+    )
     path.chmod(0o755)
 
 
@@ -180,6 +233,8 @@ def not_written(error: OSError, place: Path) -> Refused:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return Refused(Cause.DISK_FULL, f"The disk of {place} is full. Make room, or install elsewhere: --prefix FOLDER.")
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return Refused(Cause.NOT_WRITABLE, f"{place} cannot be written ({os.strerror(error.errno)}). Run this as root, or install elsewhere: "
-                       "--prefix FOLDER.")
+        return Refused(
+            Cause.NOT_WRITABLE,
+            f"{place} cannot be written ({os.strerror(error.errno)}). Run this as root, or install elsewhere: --prefix FOLDER.",
+        )
     return Refused(Cause.NOT_WRITABLE, f"{error.filename or place}: {error.strerror}.")

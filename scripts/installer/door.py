@@ -64,8 +64,8 @@ def _run_site_script():
 
 def _run_vigil():
     if _locks and not THREADS_ALLOWED:
-        orthanc.LogError("Vigil does not start: the site's script uses " + _locks[0] + ", which would stop Orthanc for good beside "
-                         'Vigil\\'s threads. Set "Python" : {{ "AllowThreads" : true }} (Python plugin 4.3 or later)')
+        orthanc.LogError("Vigil does not start: the site's script uses " + _locks[0] + ", which would stop Orthanc for good "
+                         'beside Vigil\\'s threads. Set "Python" : {{ "AllowThreads" : true }} (Python plugin 4.3 or later)')
         return
     try:
         sys.path.insert(0, os.path.join(RELEASE, "plugin"))
@@ -85,5 +85,8 @@ _run_vigil()
 
 
 def door(site_script: Path | None, release: Path, threads_allowed: bool) -> str:
-    return _TEMPLATE.format(site_script="None" if site_script is None else json.dumps(str(site_script)), release=json.dumps(str(release)),
-                            threads_allowed=threads_allowed)
+    return _TEMPLATE.format(
+        site_script="None" if site_script is None else json.dumps(str(site_script)),
+        release=json.dumps(str(release)),
+        threads_allowed=threads_allowed,
+    )

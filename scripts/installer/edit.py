@@ -51,7 +51,9 @@ def planned(site: Site, door: Path, settings: str, allow_threads: bool) -> tuple
     if fresh and site.is_folder:
         own = site.path / OWN_FILE
         if own in texts:
-            raise Refused(Cause.CONFIGURATION_UNREADABLE, f"{own} is there and has no section \"Vigil\". Give that file another name.")
+            raise Refused(
+                Cause.CONFIGURATION_UNREADABLE, f'{own} is there and has no section "Vigil". Give that file another name.'
+            )
         made.append(Edit(own, None, ("{\n  " + ",\n  ".join(fresh) + "\n}\n").encode()))
     elif fresh:
         block = f"\n  {OPENING}\n  " + ",\n  ".join(fresh) + f",\n  {CLOSING}"
@@ -89,9 +91,9 @@ def undone(text: str, script_before: str | None) -> str:
     if begin >= 0:
         end = text.find(CLOSING, begin)
         if end < 0:
-            raise Refused(Cause.CHANGED_SINCE, f"the line \"{CLOSING}\" is gone; take the lines after \"{OPENING}\" out by hand")
+            raise Refused(Cause.CHANGED_SINCE, f'the line "{CLOSING}" is gone; take the lines after "{OPENING}" out by hand')
         start = text.rfind("\n", 0, begin)
-        text = text[:start] + text[end + len(CLOSING):]
+        text = text[:start] + text[end + len(CLOSING) :]
     if script_before is not None:
         text = jsonc.with_value(text, "PythonScript", script_before)
     return text

@@ -21,10 +21,15 @@ from pathlib import Path
 from installer.refused import Cause, Refused
 
 BINARIES = (Path("/usr/sbin/Orthanc"), Path("/usr/local/sbin/Orthanc"), Path("/usr/bin/Orthanc"))
-PLUGIN_FOLDERS = (Path("/usr/share/orthanc/plugins"), Path("/usr/local/share/orthanc/plugins"),
-                  Path("/usr/share/orthanc/plugins-available"))
+PLUGIN_FOLDERS = (
+    Path("/usr/share/orthanc/plugins"),
+    Path("/usr/local/share/orthanc/plugins"),
+    Path("/usr/share/orthanc/plugins-available"),
+)
 PLUGIN = "libOrthancPython.so"
-UNITS = tuple(Path(folder) / "orthanc.service" for folder in ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"))
+UNITS = tuple(
+    Path(folder) / "orthanc.service" for folder in ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
+)
 LEAST_ORTHANC, LEAST_PLUGIN = (1, 10, 1), (4, 0)
 PLUGIN_WITH_THREADS = (4, 3)
 """From here on ``Python.AllowThreads`` exists."""
@@ -70,7 +75,7 @@ class Host:
 
 def numbers(version: str) -> tuple[int, ...]:
     """``1.12.7+dfsg`` is (1, 12, 7); ``mainline`` is newer than all."""
-    found = re.findall(r"\d+", version.split("+")[0].split("~")[0])
+    found = re.findall(r"\d+", version.split("+", maxsplit=1)[0].split("~", maxsplit=1)[0])
     return tuple(map(int, found)) if found else (9999,)
 
 
@@ -92,32 +97,47 @@ def find(binary: Path | None, plugin: Path | None, user: str | None) -> Host:
     unit = service()
     program = binary or unit.binary or next((path for path in BINARIES if path.exists()), None)
     if program is None or not program.exists():
-        raise Refused(Cause.ORTHANC_NOT_FOUND, f"No Orthanc was found{f' at {program}' if program else ''}. Install it, or name its program: "
-                      "--orthanc FILE.")
+        raise Refused(
+            Cause.ORTHANC_NOT_FOUND,
+            f"No Orthanc was found{f' at {program}' if program else ''}. Install it, or name its program: --orthanc FILE.",
+        )
     orthanc = _version(program)
     if numbers(orthanc) < LEAST_ORTHANC:
-        raise Refused(Cause.ORTHANC_TOO_OLD, f"Orthanc {orthanc} ({program}) is older than {_dotted(LEAST_ORTHANC)}, the oldest that Vigil "
-                      "runs in. Update Orthanc first.")
+        raise Refused(
+            Cause.ORTHANC_TOO_OLD,
+            f"Orthanc {orthanc} ({program}) is older than {_dotted(LEAST_ORTHANC)}, the oldest that Vigil "
+            "runs in. Update Orthanc first.",
+        )
     file = plugin or next((folder / PLUGIN for folder in PLUGIN_FOLDERS if (folder / PLUGIN).exists()), None)
     if file is None or not file.exists():
-        raise Refused(Cause.PLUGIN_MISSING, f"Orthanc's Python plugin ({PLUGIN}) was not found. Install it (Debian: orthanc-python), or name "
-                      "it: --plugin FILE.")
+        raise Refused(
+            Cause.PLUGIN_MISSING,
+            f"Orthanc's Python plugin ({PLUGIN}) was not found. Install it (Debian: orthanc-python), or name "
+            "it: --plugin FILE.",
+        )
     said, log = ask(program, file, "import sys\nsay({'python': '%d.%d' % sys.version_info[:2]})\n")
     if said is None:
         raise Refused(Cause.PLUGIN_MISSING, f"Orthanc does not run a script with {file}. It says: {_last(log)}")
     known = _PLUGIN_SAYS.search(log)
     version = known[1] if known else "?"
     if known is None or numbers(version) < LEAST_PLUGIN:
-        raise Refused(Cause.ORTHANC_TOO_OLD, f"Orthanc's Python plugin {version} ({file}) is older than {_dotted(LEAST_PLUGIN)}, the oldest "
-                      "that Vigil runs in. Update it first.")
+        raise Refused(
+            Cause.ORTHANC_TOO_OLD,
+            f"Orthanc's Python plugin {version} ({file}) is older than {_dotted(LEAST_PLUGIN)}, the oldest "
+            "that Vigil runs in. Update it first.",
+        )
     python = str(said["python"])
     if python not in PYTHONS:
-        raise Refused(Cause.PYTHON_UNSUPPORTED, f"The Python plugin of this Orthanc embeds Python {python}. Vigil runs in Python {PYTHONS[0]} "
-                      f"to {PYTHONS[-1]}.")
+        raise Refused(
+            Cause.PYTHON_UNSUPPORTED,
+            f"The Python plugin of this Orthanc embeds Python {python}. Vigil runs in Python {PYTHONS[0]} to {PYTHONS[-1]}.",
+        )
     return Host(program, orthanc, file, version, python, _user(user or unit.user))
 
 
-def ask(program: Path, plugin: Path, script: str, *, user: str | None = None, timeout_s: float = 120) -> tuple[dict[str, object] | None, str]:
+def ask(
+    program: Path, plugin: Path, script: str, *, user: str | None = None, timeout_s: float = 120
+) -> tuple[dict[str, object] | None, str]:
     """Runs a script in an Orthanc that is started for it and ends with it. The script calls ``say`` with what it found.
     Returns that (None: it did not come so far) and Orthanc's log."""
     with tempfile.TemporaryDirectory(prefix="vigil-ask-") as folder:
@@ -128,18 +148,37 @@ def ask(program: Path, plugin: Path, script: str, *, user: str | None = None, ti
             "def say(found):\n"
             f"    os.write(1, ('\\n{_MARK}' + json.dumps(found) + '\\n').encode())\n"
             "    os._exit(0)\n"
-            "try:\n" + "".join(f"    {line}\n" for line in script.splitlines()) +
-            "except BaseException as error:\n"
-            "    say({'error': type(error).__name__ + ': ' + str(error)})\n", "utf-8")
-        (home / "orthanc.json").write_text(json.dumps({
-            "HttpServerEnabled": False, "DicomServerEnabled": False, "Plugins": [str(plugin)],
-            "PythonScript": str(home / "vigil_asks.py"), "StorageDirectory": str(home / "db"), "IndexDirectory": str(home / "db")}), "utf-8")
+            "try:\n" + "".join(f"    {line}\n" for line in script.splitlines()) + "except BaseException as error:\n"
+            "    say({'error': type(error).__name__ + ': ' + str(error)})\n",
+            "utf-8",
+        )
+        (home / "orthanc.json").write_text(
+            json.dumps(
+                {
+                    "HttpServerEnabled": False,
+                    "DicomServerEnabled": False,
+                    "Plugins": [str(plugin)],
+                    "PythonScript": str(home / "vigil_asks.py"),
+                    "StorageDirectory": str(home / "db"),
+                    "IndexDirectory": str(home / "db"),
+                }
+            ),
+            "utf-8",
+        )
         command = [str(program), str(home / "orthanc.json")]
         if user is not None and os.geteuid() == 0:
             command = ["setpriv", f"--reuid={user}", f"--regid={pwd.getpwnam(user).pw_gid}", "--init-groups", "--", *command]
         try:
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout_s,
-                                  cwd="/", check=False, env=_environment())
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=timeout_s,
+                cwd="/",
+                check=False,
+                env=_environment(),
+            )
             output = done.stdout.decode("utf-8", "replace")
         except subprocess.TimeoutExpired as expired:
             output = (expired.stdout or b"").decode("utf-8", "replace") + f"\nno answer within {timeout_s:g} s"
@@ -150,18 +189,28 @@ def ask(program: Path, plugin: Path, script: str, *, user: str | None = None, ti
 
 
 def _environment() -> dict[str, str]:
-    return {"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), "LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1",
-            "PYTHONDONTWRITEBYTECODE": "1"}
+    return {
+        "PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
+        "LANG": "C.UTF-8",
+        "OPENBLAS_NUM_THREADS": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
 
 
 def _version(program: Path) -> str:
     try:
-        done = subprocess.run([str(program), "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            [str(program), "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
+        )
     except OSError as error:
-        raise Refused(Cause.ORTHANC_NOT_FOUND, f"{program} cannot be run: {error.strerror}. Name Orthanc's program: --orthanc FILE.") from None
+        raise Refused(
+            Cause.ORTHANC_NOT_FOUND, f"{program} cannot be run: {error.strerror}. Name Orthanc's program: --orthanc FILE."
+        ) from None
     found = re.search(r"^\S*Orthanc (?:version: )?(\S+)", done.stdout, re.MULTILINE)
     if found is None:
-        raise Refused(Cause.ORTHANC_NOT_FOUND, f"{program} does not say that it is Orthanc. Name Orthanc's program: --orthanc FILE.")
+        raise Refused(
+            Cause.ORTHANC_NOT_FOUND, f"{program} does not say that it is Orthanc. Name Orthanc's program: --orthanc FILE."
+        )
     return found[1]
 
 
@@ -171,7 +220,9 @@ def _user(name: str | None) -> str:
         try:
             return pwd.getpwnam(name).pw_name
         except KeyError:
-            raise Refused(Cause.ORTHANC_NOT_FOUND, f"Orthanc is said to run as {name!r}, and there is no such user. Name it: --user NAME.") from None
+            raise Refused(
+                Cause.ORTHANC_NOT_FOUND, f"Orthanc is said to run as {name!r}, and there is no such user. Name it: --user NAME."
+            ) from None
     try:
         return pwd.getpwnam("orthanc").pw_name
     except KeyError:

@@ -41,19 +41,19 @@ def entries(text: str) -> Iterator[Entry]:
     """The keys of the outermost object. The text is one that :func:`parsed` accepts."""
     depth, key, begin, last = 0, None, None, 0
     for found in _TOKEN.finditer(text):
-        token = found[0]
-        if token.startswith(("//", "/*")):
+        word = found[0]
+        if word.startswith(("//", "/*")):
             continue
-        if depth == 1 and token in (",", "}") and key is not None and begin is not None:
+        if depth == 1 and word in (",", "}") and key is not None and begin is not None:
             yield Entry(key, begin, last)
             key = begin = None
-        elif depth == 1 and key is None and token.startswith('"'):
-            key = json.loads(token)
-        elif depth == 1 and key is not None and begin is None and token != ":":
+        elif depth == 1 and key is None and word.startswith('"'):
+            key = json.loads(word)
+        elif depth == 1 and key is not None and begin is None and word != ":":
             begin = found.start()
-        if token in "{[":
+        if word in "{[":
             depth += 1
-        elif token in "}]":
+        elif word in "}]":
             depth -= 1
         last = found.end()
 
@@ -67,12 +67,12 @@ def with_value(text: str, key: str, value: str) -> str:
     place = entry(text, key)
     if place is None:
         raise KeyError(key)
-    return text[:place.begin] + value + text[place.end:]
+    return text[: place.begin] + value + text[place.end :]
 
 
 def with_first(text: str, block: str) -> str:
     """``block``: text of entries, each with its comma, put behind the brace that opens the outermost object."""
     for found in _TOKEN.finditer(text):
         if found[0] == "{":
-            return text[:found.end()] + block + text[found.end():]
+            return text[: found.end()] + block + text[found.end() :]
     raise NotJson("holds no JSON object")

@@ -40,8 +40,23 @@ import onnxruntime
 found['providers'] = onnxruntime.get_available_providers()
 say(found)
 """
-IMPORTED = ("numpy", "pydicom", "onnxruntime", "highdicom", "SimpleITK", "imagecodecs", "hl7apy", "pynetdicom", "sqlalchemy", "dbos",
-            "cryptography", "PIL", "vigil.host.entry", "vigil.pipeline.house", "vigil.cli.main")
+IMPORTED = (
+    "numpy",
+    "pydicom",
+    "onnxruntime",
+    "highdicom",
+    "SimpleITK",
+    "imagecodecs",
+    "hl7apy",
+    "pynetdicom",
+    "sqlalchemy",
+    "dbos",
+    "cryptography",
+    "PIL",
+    "vigil.host.entry",
+    "vigil.pipeline.house",
+    "vigil.cli.main",
+)
 """What a release must be able to import inside this very Orthanc before anything of the site is touched."""
 
 
@@ -112,15 +127,21 @@ def plan(bundle: Bundle, host: Host, places: Places, signer: str) -> Plan:
     else:
         sites.insist_script_is_safe(site, host, threads)
     if script is not None and "vigil_plugin" in script.name:
-        raise Refused(Cause.CHANGED_SINCE, f"{script} is Vigil already, put in by hand. Take it out of \"PythonScript\" first.")
+        raise Refused(Cause.CHANGED_SINCE, f'{script} is Vigil already, put in by hand. Take it out of "PythonScript" first.')
     wheels = bundle.wheels(host.python)
     _insist_room(places, unpacked_bytes(wheels, bundle.folder))
     edits = edit.planned(site, places.door, _settings(bundle, places.state), allow)
     scripts = {site.defined["PythonScript"]: _script_text(site)} if script is not None and known is None else {}
     version = bundle.version
-    new = Record(version=version, previous=None if known is None else known.version, configuration=str(places.configuration),
-                 state=str(places.state), user=host.user, site_script=None if script is None else str(script),
-                 edited=() if known is None else known.edited)
+    new = Record(
+        version=version,
+        previous=None if known is None else known.version,
+        configuration=str(places.configuration),
+        state=str(places.state),
+        user=host.user,
+        site_script=None if script is None else str(script),
+        edited=() if known is None else known.edited,
+    )
     if known is not None and known.version == version:
         new = replace(new, previous=known.previous)
     lines = _told(bundle, host, places, signer, new, known, edits, script)
@@ -159,7 +180,10 @@ def roll_back(places: Places, host: Host, say: Callable[[str], None]) -> Record:
     release = places.releases / known.previous
     try_release(host, release)
     if state.take_back(Path(known.state), known.previous):
-        say(f"The ledger has the tables of {known.previous} again, with all that happened since; the newer one lies in {known.state}/after-update")
+        say(
+            f"The ledger has the tables of {known.previous} again, with all that happened since; the newer one lies in "
+            f"{known.state}/after-update"
+        )
     back = replace(known, version=known.previous, previous=known.version)
     record.keep(places.prefix, back)
     point(places.current, release)
@@ -189,13 +213,19 @@ def take_out(places: Places, say: Callable[[str], None]) -> Record:
 
 def try_release(host: Host, release: Path) -> None:
     """Imports all of it inside this Orthanc, as the user that Orthanc runs as."""
-    script = _IMPORTS.format(paths=[str(release / "venv" / "lib" / f"python{host.python}" / "site-packages"), str(release / "plugin")],
-                             names=IMPORTED, release=str(release))
+    script = _IMPORTS.format(
+        paths=[str(release / "venv" / "lib" / f"python{host.python}" / "site-packages"), str(release / "plugin")],
+        names=IMPORTED,
+        release=str(release),
+    )
     said, log = ask(host.binary, host.plugin_file, script, user=host.user)
     problem = log.splitlines()[-1] if said is None and log.strip() else None if said is None else said.get("error")
     if said is None or problem is not None:
-        raise Refused(Cause.LIBRARY_MISSING, f"{release.name} cannot run inside this Orthanc: {problem}. If a file lib….so is missing, install the "
-                      "Debian package that holds it; else take a whole bundle.")
+        raise Refused(
+            Cause.LIBRARY_MISSING,
+            f"{release.name} cannot run inside this Orthanc: {problem}. If a file lib….so is missing, install the "
+            "Debian package that holds it; else take a whole bundle.",
+        )
 
 
 def point(link: Path, target: Path) -> None:
@@ -218,7 +248,9 @@ def _leave_nothing(prefix: Path) -> None:
 def _installed(places: Places) -> Record:
     known = record.read(places.prefix)
     if known is None:
-        raise Refused(Cause.NOT_INSTALLED, f"Vigil is not installed in {places.prefix}. If it lies elsewhere, name it: --prefix FOLDER.")
+        raise Refused(
+            Cause.NOT_INSTALLED, f"Vigil is not installed in {places.prefix}. If it lies elsewhere, name it: --prefix FOLDER."
+        )
     return known
 
 
@@ -235,15 +267,17 @@ def _before(file: Path, item: record.Edited) -> bytes | None:
     try:
         return edit.undone(now.decode("utf-8"), item.script_before).encode()
     except (Refused, jsonc.NotJson, KeyError, UnicodeDecodeError) as error:
-        told = error.message if isinstance(error, Refused) else f"\"PythonScript\" is no longer there ({error})"
-        raise Refused(Cause.CHANGED_SINCE, f"{file} was changed since the installation, and {told}. Nothing was taken out.") from None
+        told = error.message if isinstance(error, Refused) else f'"PythonScript" is no longer there ({error})'
+        raise Refused(
+            Cause.CHANGED_SINCE, f"{file} was changed since the installation, and {told}. Nothing was taken out."
+        ) from None
 
 
 def _script_text(site: sites.Site) -> str:
     file = site.defined["PythonScript"]
     place = jsonc.entry(site.texts[file], "PythonScript")
-    assert place is not None  # noqa: S101 - it was found there
-    return site.texts[file][place.begin:place.end]
+    assert place is not None
+    return site.texts[file][place.begin : place.end]
 
 
 def _settings(bundle: Bundle, state_folder: Path) -> str:
@@ -253,8 +287,8 @@ def _settings(bundle: Bundle, state_folder: Path) -> str:
     text = source.read_text("utf-8")
     place = jsonc.entry(text, "Vigil")
     if place is None:
-        raise Refused(Cause.BUNDLE_BROKEN, f"{source} has no section \"Vigil\".")
-    return jsonc.with_value(text[place.begin:place.end], "StateDirectory", json.dumps(str(state_folder)))
+        raise Refused(Cause.BUNDLE_BROKEN, f'{source} has no section "Vigil".')
+    return jsonc.with_value(text[place.begin : place.end], "StateDirectory", json.dumps(str(state_folder)))
 
 
 def _insist_room(places: Places, wanted: int) -> None:
@@ -262,24 +296,41 @@ def _insist_room(places: Places, wanted: int) -> None:
     while not folder.exists():
         folder = folder.parent
     if not os.access(folder, os.W_OK) or os.statvfs(folder).f_flag & os.ST_RDONLY:
-        raise Refused(Cause.NOT_WRITABLE, f"{folder} cannot be written. Run this as root, or install elsewhere: --prefix FOLDER.")
+        raise Refused(
+            Cause.NOT_WRITABLE, f"{folder} cannot be written. Run this as root, or install elsewhere: --prefix FOLDER."
+        )
     free = shutil.disk_usage(folder).free
     if free < wanted + SPARE_BYTES:
-        raise Refused(Cause.DISK_FULL, f"{folder} has {free // MEBIBYTE} MiB left, and the installation takes {(wanted + SPARE_BYTES) // MEBIBYTE} MiB. "
-                      "Make room, or install elsewhere: --prefix FOLDER.")
+        raise Refused(
+            Cause.DISK_FULL,
+            f"{folder} has {free // MEBIBYTE} MiB left, and the installation takes {(wanted + SPARE_BYTES) // MEBIBYTE} MiB. "
+            "Make room, or install elsewhere: --prefix FOLDER.",
+        )
 
 
-def _told(bundle: Bundle, host: Host, places: Places, signer: str, new: Record, known: Record | None, edits: tuple[edit.Edit, ...],
-          script: Path | None) -> tuple[str, ...]:
+def _told(
+    bundle: Bundle,
+    host: Host,
+    places: Places,
+    signer: str,
+    new: Record,
+    known: Record | None,
+    edits: tuple[edit.Edit, ...],
+    script: Path | None,
+) -> tuple[str, ...]:
     lines = [
         f"Found     Orthanc {host.orthanc}, Python plugin {host.plugin} with Python {host.python}, run by the user {host.user}",
         f"Bundle    Vigil {bundle.version}; {signer}",
         f"Runs on   {processor()}",
-        f"Release   {places.releases / new.version}" + (f" (now {known.version}; it stays for \"rollback\")" if known and known.version != new.version else ""),
+        f"Release   {places.releases / new.version}"
+        + (f' (now {known.version}; it stays for "rollback")' if known and known.version != new.version else ""),
         f"State     {new.state}, for {host.user} alone" + ("; what is there is kept" if Path(new.state).exists() else ""),
     ]
-    lines += [f"{'New file' if item.before is None else 'Change'}  {item.file}: " + (
-        "the section \"Vigil\", every model off" if item.before is None else "\"PythonScript\" names Vigil's door") for item in edits]
+    lines += [
+        f"{'New file' if item.before is None else 'Change'}  {item.file}: "
+        + ('the section "Vigil", every model off' if item.before is None else '"PythonScript" names Vigil\'s door')
+        for item in edits
+    ]
     if script is not None:
         lines.append(f"Kept      {script} goes on running: the door runs it first, and Vigil then")
     if not edits:

@@ -15,7 +15,7 @@ FILE = "installation.json"
 
 @dataclass(frozen=True)
 class Edited:
-    """``before``: the file's bytes in base64 (None: it is ours); ``script_before``: the JSON text that "PythonScript" had in it."""
+    """``before``: the file's bytes in base64 (None: it is ours); ``script_before``: what "PythonScript" was in it, as JSON."""
 
     file: str
     before: str | None
@@ -25,8 +25,7 @@ class Edited:
 
 @dataclass(frozen=True)
 class Record:
-    """``version``, ``previous``: the release that runs, and the one before it. ``state_backups``: of the ledger, by the version that
-    wrote it."""
+    """``version``, ``previous``: the release that runs, and the one before it. ``site_script``: the site's own, which goes on."""
 
     version: str
     previous: str | None
@@ -38,10 +37,20 @@ class Record:
 
     def with_edits(self, edits: tuple[Edit, ...], scripts: dict[Path, str]) -> Record:
         known = {item.file for item in self.edited}
-        return replace(self, edited=self.edited + tuple(
-            Edited(str(edit.file), None if edit.before is None else base64.b64encode(edit.before).decode(), edit.after_sha256,
-                   scripts.get(edit.file))
-            for edit in edits if str(edit.file) not in known))
+        return replace(
+            self,
+            edited=self.edited
+            + tuple(
+                Edited(
+                    str(edit.file),
+                    None if edit.before is None else base64.b64encode(edit.before).decode(),
+                    edit.after_sha256,
+                    scripts.get(edit.file),
+                )
+                for edit in edits
+                if str(edit.file) not in known
+            ),
+        )
 
 
 def read(prefix: Path) -> Record | None:
@@ -50,8 +59,10 @@ def read(prefix: Path) -> Record | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise Refused(Cause.NOT_INSTALLED, f"{prefix / FILE} cannot be read ({error}). Put its backup back, or take Vigil out by hand "
-                      "(docs/installation.md).") from None
+        raise Refused(
+            Cause.NOT_INSTALLED,
+            f"{prefix / FILE} cannot be read ({error}). Put its backup back, or take Vigil out by hand (docs/installation.md).",
+        ) from None
     content["edited"] = tuple(Edited(**item) for item in content["edited"])
     return Record(**content)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +33,7 @@ class Site:
         value = self.values.get("PythonScript")
         if not isinstance(value, str) or not value:
             return None
-        return self.path.parent / value if not os.path.isabs(value) else Path(value)
+        return self.path.parent / value
 
     @property
     def allows_threads(self) -> bool:
@@ -49,7 +48,10 @@ class Site:
 def read(path: Path) -> Site:
     files = sorted(path.glob("*.json")) if path.is_dir() else [path]
     if not files or not files[0].exists():
-        raise Refused(Cause.CONFIGURATION_UNREADABLE, f"There is no configuration of Orthanc at {path}. Name its file or folder: --config PATH.")
+        raise Refused(
+            Cause.CONFIGURATION_UNREADABLE,
+            f"There is no configuration of Orthanc at {path}. Name its file or folder: --config PATH.",
+        )
     texts: dict[Path, str] = {}
     values: dict[str, object] = {}
     defined: dict[str, Path] = {}
@@ -58,13 +60,17 @@ def read(path: Path) -> Site:
             texts[file] = file.read_bytes().decode("utf-8-sig" if file.read_bytes().startswith(b"\xef\xbb\xbf") else "utf-8")
             content = parsed(texts[file])
         except OSError as error:
-            raise Refused(Cause.CONFIGURATION_UNREADABLE, f"{file} cannot be read ({error.strerror}). Run this as root.") from None
+            raise Refused(
+                Cause.CONFIGURATION_UNREADABLE, f"{file} cannot be read ({error.strerror}). Run this as root."
+            ) from None
         except (NotJson, UnicodeDecodeError) as error:
             raise Refused(Cause.CONFIGURATION_UNREADABLE, f"{file} {error}. Mend it; Orthanc cannot read it either.") from None
         for key, value in content.items():
             if key in defined:
-                raise Refused(Cause.CONFIGURATION_UNREADABLE, f"{key} is defined in {defined[key]} and in {file}; Orthanc does not start so. "
-                              "Take one of them out.")
+                raise Refused(
+                    Cause.CONFIGURATION_UNREADABLE,
+                    f"{key} is defined in {defined[key]} and in {file}; Orthanc does not start so. Take one of them out.",
+                )
             values[key], defined[key] = value, file
     return Site(path, texts, values, defined)
 
@@ -73,10 +79,13 @@ def insist_plugin_is_loaded(site: Site, host: Host) -> None:
     named = site.values.get("Plugins")
     listed = [named] if isinstance(named, str) else named if isinstance(named, list) else []
     for item in listed:
-        place = Path(str(item)) if os.path.isabs(str(item)) else site.path.parent / str(item)
+        place = site.path.parent / str(item)
         if place.resolve() in (host.plugin_file.resolve(), host.plugin_file.parent.resolve()):
             return
-    raise Refused(Cause.PLUGIN_MISSING, f"The configuration ({site.path}) does not load the Python plugin: add \"{host.plugin_file}\" to \"Plugins\".")
+    raise Refused(
+        Cause.PLUGIN_MISSING,
+        f'The configuration ({site.path}) does not load the Python plugin: add "{host.plugin_file}" to "Plugins".',
+    )
 
 
 def insist_script_is_safe(site: Site, host: Host, threads_will_be_allowed: bool) -> None:
@@ -90,9 +99,16 @@ def insist_script_is_safe(site: Site, host: Host, threads_will_be_allowed: bool)
         return
     if found is None:
         return
-    cure = (f'Set "Python" : {{ "AllowThreads" : true }} in {site.defined.get("Python", site.path)} first.' if host.knows_threads else
-            f"Plugin {host.plugin} cannot be told otherwise: update it to 4.3 or later, or let the script use RegisterOnChangeCallback.")
-    raise Refused(Cause.SITE_SCRIPT_UNSAFE, f"{script} calls orthanc.{found[1]}; beside threads that store results it would stop Orthanc for good. {cure}")
+    cure = (
+        f'Set "Python" : {{ "AllowThreads" : true }} in {site.defined.get("Python", site.path)} first.'
+        if host.knows_threads
+        else f"Plugin {host.plugin} cannot be told otherwise: update it to 4.3 or later, or let the script use "
+        "RegisterOnChangeCallback."
+    )
+    raise Refused(
+        Cause.SITE_SCRIPT_UNSAFE,
+        f"{script} calls orthanc.{found[1]}; beside threads that store results it would stop Orthanc for good. {cure}",
+    )
 
 
 def insist_ports_are_orthancs(site: Site) -> None:
@@ -101,8 +117,11 @@ def insist_ports_are_orthancs(site: Site) -> None:
         port = site.port(key, default)
         holder = None if site.values.get(enabled) is False else listener(port)
         if holder is not None and holder != "Orthanc":
-            raise Refused(Cause.PORT_OCCUPIED, f"Port {port} ({key} of {site.path}) is held by another program ({holder}), so Orthanc cannot start. "
-                          f"End that program, or give Orthanc another {key}.")
+            raise Refused(
+                Cause.PORT_OCCUPIED,
+                f"Port {port} ({key} of {site.path}) is held by another program ({holder}), so Orthanc cannot start. "
+                f"End that program, or give Orthanc another {key}.",
+            )
 
 
 def listener(port: int) -> str | None:
@@ -120,7 +139,7 @@ def listener(port: int) -> str | None:
         return None
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if any(os.readlink(descriptor) in inodes for descriptor in (process / "fd").iterdir()):
+            if any(str(descriptor.readlink()) in inodes for descriptor in (process / "fd").iterdir()):
                 return (process / "comm").read_text().strip()
         except OSError:
             continue

@@ -51,15 +51,21 @@ def back_up(folder: Path, version: str) -> Path | None:
         target.mkdir(mode=0o700, parents=True)
         for name in STORES:
             if (folder / name).exists():
-                with closing(sqlite3.connect(folder / name, timeout=60)) as source, closing(sqlite3.connect(target / name)) as copy:
+                with (
+                    closing(sqlite3.connect(folder / name, timeout=60)) as source,
+                    closing(sqlite3.connect(target / name)) as copy,
+                ):
                     source.backup(copy)
         if os.geteuid() == 0:
             for path in (target.parent, target, *target.iterdir()):
                 os.chown(path, known.st_uid, known.st_gid)
     except sqlite3.Error as error:
         shutil.rmtree(target, ignore_errors=True)
-        raise Refused(Cause.DISK_FULL, f"The ledger in {folder} could not be copied before the update ({error}). Make room, and see that it is "
-                      "whole: vigil status.") from None
+        raise Refused(
+            Cause.DISK_FULL,
+            f"The ledger in {folder} could not be copied before the update ({error}). Make room, and see that it is "
+            "whole: vigil status.",
+        ) from None
     except OSError as error:
         raise not_written(error, folder) from None
     return target
@@ -70,7 +76,7 @@ def is_held(folder: Path) -> bool:
     paths = {str((folder / name).resolve()) for name in STORES}
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if any(os.readlink(descriptor) in paths for descriptor in (process / "fd").iterdir()):
+            if any(str(descriptor.readlink()) in paths for descriptor in (process / "fd").iterdir()):
                 return True
         except OSError:
             continue
@@ -78,8 +84,8 @@ def is_held(folder: Path) -> bool:
 
 
 def take_back(folder: Path, version: str) -> bool:
-    """Brings the ledger back into the tables of ``version``, with everything in them that has happened since: a ledger that forgot
-    would send an alert twice. Migrations add tables and columns and take none away, so every row of an older table has its place.
+    """Brings the ledger back into the tables of ``version``, with all that has happened since: a ledger that forgot would
+    send an alert twice. Migrations add tables and columns and take none away, so every row of an older table has its place.
 
     The newer ledger stays beside it. Returns whether there was anything to do. Orthanc does not run.
     """
@@ -87,8 +93,11 @@ def take_back(folder: Path, version: str) -> bool:
     if not source.exists() or schema(folder) == schema(source.parent):
         return False
     if is_held(folder):
-        raise Refused(Cause.ANOTHER_RUNS, f"Orthanc still runs with the ledger in {folder}, whose tables the version before does not know. Stop "
-                      "Orthanc, and run this again.")
+        raise Refused(
+            Cause.ANOTHER_RUNS,
+            f"Orthanc still runs with the ledger in {folder}, whose tables the version before does not know. Stop "
+            "Orthanc, and run this again.",
+        )
     older, newer = folder / (LEDGER + ".older"), folder / LEDGER
     known = newer.stat()
     try:
@@ -99,9 +108,12 @@ def take_back(folder: Path, version: str) -> bool:
             with ledger:
                 for table in _tables(ledger, "main"):
                     if table != "alembic_version":
-                        columns = ", ".join(f'"{name}"' for name in _columns(ledger, "main", table) if name in _columns(ledger, "newer", table))
-                        ledger.execute(f'DELETE FROM main."{table}"')
-                        ledger.execute(f'INSERT INTO main."{table}" ({columns}) SELECT {columns} FROM newer."{table}"')
+                        columns = ", ".join(
+                            f'"{name}"' for name in _columns(ledger, "main", table) if name in _columns(ledger, "newer", table)
+                        )
+                        # The names are the ledger's own.
+                        ledger.execute(f'DELETE FROM main."{table}"')  # noqa: S608
+                        ledger.execute(f'INSERT INTO main."{table}" ({columns}) SELECT {columns} FROM newer."{table}"')  # noqa: S608
             ledger.execute("DETACH newer")
         if os.geteuid() == 0:
             os.chown(older, known.st_uid, known.st_gid)
@@ -115,13 +127,21 @@ def take_back(folder: Path, version: str) -> bool:
         older.rename(newer)
     except sqlite3.Error as error:
         older.unlink(missing_ok=True)
-        raise Refused(Cause.DISK_FULL, f"The ledger in {folder} could not be brought back into the tables of {version} ({error}). It is as it "
-                      "was; see that the disk has room.") from None
+        raise Refused(
+            Cause.DISK_FULL,
+            f"The ledger in {folder} could not be brought back into the tables of {version} ({error}). It is as it "
+            "was; see that the disk has room.",
+        ) from None
     return True
 
 
 def _tables(ledger: sqlite3.Connection, database: str) -> list[str]:
-    return [row[0] for row in ledger.execute(f"SELECT name FROM {database}.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")]
+    return [
+        row[0]
+        for row in ledger.execute(
+            f"SELECT name FROM {database}.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"  # noqa: S608
+        )
+    ]
 
 
 def _columns(ledger: sqlite3.Connection, database: str, table: str) -> list[str]:
