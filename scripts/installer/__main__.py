@@ -10,7 +10,7 @@ from pathlib import Path
 
 from installer import host as hosts
 from installer import life, record
-from installer.bundle import Bundle
+from installer.bundle import Bundle, unpack
 from installer.life import Places
 from installer.refused import Cause, Refused
 
@@ -37,8 +37,9 @@ def _parser() -> argparse.ArgumentParser:
         "action",
         nargs="?",
         default="install",
-        choices=("install", "rollback", "uninstall", "status"),
-        help="install (default) also updates; rollback: the version before; uninstall: the site's configuration as it was",
+        choices=("install", "rollback", "uninstall", "status", "release"),
+        help="install (default) also updates; rollback: the version before; uninstall: the site's configuration as it was; "
+        "release: only unpack it, for the maker of an image",
     )
     parser.add_argument("--check", action="store_true", help="say what would be done, and change nothing")
     parser.add_argument("--yes", action="store_true", help="do not ask")
@@ -52,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--orthanc", type=Path, help="Orthanc's program")
     parser.add_argument("--plugin", type=Path, help="Orthanc's Python plugin, libOrthancPython.so")
     parser.add_argument("--user", help="whom Orthanc runs as (default: the user of its service)")
+    parser.add_argument("--python", help="with release: for this Python, such as 3.14")
     parser.add_argument("--public-key", type=Path, help="check the bundle's signature with this key")
     parser.add_argument("--restart", metavar="COMMAND", help='restart Orthanc at the end, such as "systemctl restart orthanc"')
     return parser
@@ -70,6 +72,8 @@ def _run(options: argparse.Namespace) -> int:
     places = Places(prefix, state, configuration.absolute())
     if options.action == "status":
         return _status(known, places)
+    if options.action == "release":
+        return _release(options, places)
     if options.action == "uninstall":
         return _uninstall(options, places)
     host = hosts.find(options.orthanc, options.plugin, options.user or (known.user if known is not None else None))
@@ -123,6 +127,18 @@ def _uninstall(options: argparse.Namespace, places: Places) -> int:
         life.take_out(places, _say)
     _say("Vigil is taken out. Orthanc runs without it from its next start on")
     return _restart(options)
+
+
+def _release(options: argparse.Namespace, places: Places) -> int:
+    """For an image: there is no site yet, and what Orthanc is told stands in the image's own configuration."""
+    bundle = Bundle(HERE)
+    signer = bundle.insist_whole(options.public_key)
+    python = options.python or f"{sys.version_info.major}.{sys.version_info.minor}"
+    release = places.releases / bundle.version
+    unpack(bundle, bundle.wheels(python), release, python)
+    life.point(places.current, release)
+    _say(f"Vigil {bundle.version} for Python {python} lies in {release}; {signer}")
+    return 0
 
 
 def _status(known: record.Record | None, places: Places) -> int:
