@@ -30,7 +30,9 @@ def test_an_orthanc_that_is_too_old(bare: Site) -> None:
     old.parent.mkdir(parents=True, exist_ok=True)
     old.write_text('#!/bin/sh\necho "Orthanc 1.9.7"\n')
     old.chmod(0o755)
-    assert "Orthanc 1.9.7 (/usr/local/sbin/Orthanc) is older than 1.10.1" in refused(bare, "--orthanc", "/usr/local/sbin/Orthanc")
+    assert "Orthanc 1.9.7 (/usr/local/sbin/Orthanc) is older than 1.10.1" in refused(
+        bare, "--orthanc", "/usr/local/sbin/Orthanc"
+    )
 
 
 def test_no_python_plugin(bare: Site) -> None:
@@ -86,7 +88,11 @@ def test_a_prefix_that_is_read_only(bare: Site) -> None:
     ],
 )
 def test_a_bundle_that_is_not_whole(
-    bare: Site, tmp_path: Path, bundles: object, fault: str, said: str,
+    bare: Site,
+    tmp_path: Path,
+    bundles: object,
+    fault: str,
+    said: str,
 ) -> None:
     from bundling.archive import write_sums
 
@@ -105,8 +111,12 @@ def test_a_bundle_that_is_not_whole(
         (broken / "SHA256SUMS").unlink()
         write_sums(broken)
     elif fault == "another key":
-        subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(tmp_path / "k")], check=True, capture_output=True)
-        subprocess.run(["openssl", "pkey", "-in", str(tmp_path / "k"), "-pubout", "-out", str(broken / "other.pem")], check=True)
+        subprocess.run(
+            ["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(tmp_path / "k")], check=True, capture_output=True
+        )
+        subprocess.run(
+            ["openssl", "pkey", "-in", str(tmp_path / "k"), "-pubout", "-out", str(broken / "other.pem")], check=True
+        )
         arguments = ("--public-key", "/media/broken/other.pem")
     else:
         lock = broken / "requirements" / "runtime-py3.11.txt"
@@ -134,7 +144,9 @@ def test_a_library_of_the_host_that_is_missing(bare: Site) -> None:
 def test_killed_at_any_moment_orthanc_starts_and_the_same_command_finishes(bare: Site) -> None:
     before = bare.configuration()
     for seconds in (1.0, 4.0, 12.0):
-        bare.root.run(["timeout", "-s", "KILL", str(seconds), "/media/vigil/install", "--yes", "--user", "orthanc"], check=False)
+        bare.root.run(
+            ["timeout", "-s", "KILL", str(seconds), "/media/vigil/install", "--yes", "--user", "orthanc"], check=False
+        )
         bare.start()
         assert bare.get("/site/hello")["site"] == "runs"
         bare.stop()
@@ -165,7 +177,10 @@ def test_without_a_python_program_orthanc_itself_runs_the_installer(bare: Site) 
 def test_a_configuration_of_one_file_that_the_site_changes_afterwards(bare: Site) -> None:
     """What is ours is taken out, and what the site changed stays."""
     single = bare.root.path("/srv/orthanc.json")
-    single.write_text('{\n  // ours\n  "Name" : "Site",\n  "StorageDirectory" : "/var/lib/orthanc/one",\n  "Plugins" : ["/usr/share/orthanc/plugins"]\n}\n')
+    single.write_text(
+        '{\n  // ours\n  "Name" : "Site",\n  "StorageDirectory" : "/var/lib/orthanc/one",\n'
+        '  "Plugins" : ["/usr/share/orthanc/plugins"]\n}\n'
+    )
     original = single.read_text()
     bare.install("--yes", "--config", "/srv/orthanc.json")
     changed = single.read_text()

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 
 from installer import jsonc
 
-TEXT = '{\n  // "PythonScript" : "no",\n  "A" : { "PythonScript" : "nor this" }, /* { */ "PythonScript" : "/etc/x.py",\n  "B//" : [1, {"x": "}"}]\n}\n'
+TEXT = """{
+  // "PythonScript" : "no",
+  "A" : { "PythonScript" : "nor this" }, /* { */ "PythonScript" : "/etc/x.py",
+  "B//" : [1, {"x": "}"}]
+}
+"""
 
 
 def test_the_outermost_keys_are_found_past_comments_and_strings() -> None:
@@ -35,12 +40,18 @@ def test_what_is_no_json_is_told_by_its_line() -> None:
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3), max_leaves=8)
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=8,
+)
 
 
-@given(content=st.dictionaries(st.text(min_size=1, max_size=6), VALUES, min_size=1, max_size=6), data=st.data(), indent=st.sampled_from([None, 1]))
+@given(
+    content=st.dictionaries(st.text(min_size=1, max_size=6), VALUES, min_size=1, max_size=6),
+    data=st.data(),
+    indent=st.sampled_from([None, 1]),
+)
 def test_any_key_of_any_configuration(content: dict[str, object], data: st.DataObject, indent: int | None) -> None:
-    text = json.dumps(content, indent=indent).replace("{", "{ /* \" */ // }\n", 1)
+    text = json.dumps(content, indent=indent).replace("{", '{ /* " */ // }\n', 1)
     assert [each.key for each in jsonc.entries(text)] == list(content)
     key = data.draw(st.sampled_from(list(content)))
     assert jsonc.parsed(jsonc.with_value(text, key, '{"new": [1]}')) == content | {key: {"new": [1]}}

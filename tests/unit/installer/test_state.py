@@ -26,11 +26,23 @@ def rows(folder: Path, query: str) -> list[tuple[object, ...]]:
 @pytest.fixture
 def updated(tmp_path: Path) -> Path:
     """A ledger of 0.1.0 with an alert told, backed up, then migrated by the next version, which told another."""
-    ledger(tmp_path, "CREATE TABLE alembic_version (version_num TEXT)", "INSERT INTO alembic_version VALUES ('0003')",
-           "CREATE TABLE alert (id TEXT PRIMARY KEY, state TEXT)", "INSERT INTO alert VALUES ('one', 'waiting')")
+    ledger(
+        tmp_path,
+        "CREATE TABLE alembic_version (version_num TEXT)",
+        "INSERT INTO alembic_version VALUES ('0003')",
+        "CREATE TABLE alert (id TEXT PRIMARY KEY, state TEXT)",
+        "INSERT INTO alert VALUES ('one', 'waiting')",
+    )
     assert state.back_up(tmp_path, "0.1.0") == tmp_path / "before-update" / "0.1.0"
-    ledger(tmp_path, "UPDATE alembic_version SET version_num = '0004'", "ALTER TABLE alert ADD COLUMN by TEXT", "CREATE TABLE approval (id TEXT)",
-           "UPDATE alert SET state = 'told', by = 'x'", "INSERT INTO alert VALUES ('two', 'told', 'y')", "INSERT INTO approval VALUES ('a')")
+    ledger(
+        tmp_path,
+        "UPDATE alembic_version SET version_num = '0004'",
+        "ALTER TABLE alert ADD COLUMN by TEXT",
+        "CREATE TABLE approval (id TEXT)",
+        "UPDATE alert SET state = 'told', by = 'x'",
+        "INSERT INTO alert VALUES ('two', 'told', 'y')",
+        "INSERT INTO approval VALUES ('a')",
+    )
     return tmp_path
 
 
@@ -43,7 +55,12 @@ def test_nothing_that_was_told_since_is_forgotten(updated: Path) -> None:
 
 
 def test_where_the_tables_are_the_same_the_ledger_is_left_alone(tmp_path: Path) -> None:
-    ledger(tmp_path, "CREATE TABLE alembic_version (version_num TEXT)", "INSERT INTO alembic_version VALUES ('0003')", "CREATE TABLE alert (id TEXT)")
+    ledger(
+        tmp_path,
+        "CREATE TABLE alembic_version (version_num TEXT)",
+        "INSERT INTO alembic_version VALUES ('0003')",
+        "CREATE TABLE alert (id TEXT)",
+    )
     state.back_up(tmp_path, "0.1.0")
     ledger(tmp_path, "INSERT INTO alert VALUES ('since')")
     assert not state.take_back(tmp_path, "0.1.0")
