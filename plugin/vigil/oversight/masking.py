@@ -30,7 +30,8 @@ ORTHANC_KEYS = frozenset({
 """What Vigil's work depends on. Of every other key of Orthanc's the name alone is told: what stands there may be a secret of a
 plugin that nobody here knows."""
 ORTHANC_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{8}){4}\b")
-UID = re.compile(r"(?<![\w.])[0-2](?:\.(?:0|[1-9]\d*)){4,}(?![\w.]*\d)")
+UID = re.compile(r"(?<![\w.])(?:[0-2](?:\.(?:0|[1-9]\d*)){4,}|2\.25\.\d{9,})(?!\.?\d)")
+"""An address of IPv4 and a version have fewer parts; a UID that is made of a UUID has three, the last of them long."""
 STANDARD_UIDS = "1.2.840.10008."
 
 

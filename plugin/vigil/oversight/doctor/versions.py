@@ -71,7 +71,7 @@ def _installed_orthanc() -> str | None:
                                       timeout=20)
             except (OSError, subprocess.SubprocessError):
                 return None
-            found = re.search(r"^Orthanc (\S+)", said.stdout, re.MULTILINE)
+            found = re.search(r"Orthanc (\d\S*)", said.stdout)  # its own path stands before it
             return None if found is None else found[1]
     return None
 
