@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import ssl
 import stat
 import subprocess
 import sys
@@ -75,6 +76,17 @@ def our_certificate(days_ago: int) -> Callable[[Clinic], None]:
         certificate, key = clinic.authority.issue("ours", days_ago=days_ago)
         certificate.with_name("both.pem").write_bytes(certificate.read_bytes() + key.read_bytes())
         change(clinic.vigil["DicomWeb"]["archive"], ClientCertificate=str(certificate.with_name("both.pem")))
+    return seed
+
+
+def orthanc_s_certificate(name: str) -> Callable[[Clinic], None]:
+    def seed(clinic: Clinic) -> None:
+        certificate, _ = clinic.authority.issue("orthanc")
+        certificate.with_name("orthanc.der").write_bytes(ssl.PEM_cert_to_DER_cert(certificate.read_text()))
+        change(clinic.whole, SslEnabled=True, SslCertificate=str(certificate.with_name(name)))
+        if name == "orthanc.pem":
+            clinic.vigil["DicomWeb"] = {}
+            clinic.clock.at -= timedelta(hours=5)  # issued an hour ago
     return seed
 
 
@@ -169,6 +181,13 @@ FAULTS = {
         our_certificate(3), "certificate", "Vigil.DicomWeb.archive.ClientCertificate", "error", "expired on", "renew it"),
     "a certificate of ours that expires soon": Seeded(
         our_certificate(0), "certificate", "Vigil.DicomWeb.archive.ClientCertificate", "warning", "expires on", "renew it"),
+    "a certificate that is not valid yet": Seeded(
+        orthanc_s_certificate("orthanc.pem"), "certificate", "SslCertificate", "error", "is not valid before", "check the clock"),
+    "a certificate that is not there": Seeded(
+        orthanc_s_certificate("gone.pem"), "certificate", "SslCertificate", "error", "cannot be read (No such file",
+        "put the file there"),
+    "a certificate in another form": Seeded(
+        orthanc_s_certificate("orthanc.der"), "certificate", "SslCertificate", "error", "no certificate in PEM", "openssl x509"),
     "changed bytes of a model": Seeded(
         changed_model, "models", MODEL, "error", "model.onnx", "install the package again"),
     "a model that is not installed": Seeded(
