@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import ssl
 import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -28,7 +30,7 @@ from hospital.orthanc import BUNDLE_SCRIPT, REPOSITORY, runtime_site_packages
 from hospital.ris import Certificates, Ris
 from vigil.domain.clock import SystemClock
 from vigil.oversight.doctor.check import Check, error, exit_code, good, in_lines, warning
-from vigil.oversight.doctor.examine import examine
+from vigil.oversight.doctor.examine import examine, look_at_orthanc
 from vigil.oversight.doctor.libraries import MODULES, look_at_process, look_in_folder, pins
 from vigil.oversight.doctor.models import installed, look_at_models
 from vigil.oversight.doctor.running import Running
@@ -99,7 +101,7 @@ def packages_without(name: str) -> Callable[[Clinic], None]:
         folder = clinic.folder / "site-packages"
         folder.mkdir()
         for item in runtime_site_packages().iterdir():
-            if not item.name.lower().startswith(name):
+            if not item.name.lower().startswith(name) or (name == "pydicom" and item.name != "pydicom"):
                 (folder / item.name).symlink_to(item)
         clinic.vigil["SitePackages"] = str(folder)
     return seed
@@ -133,9 +135,9 @@ def quick_stop(clinic: Clinic) -> None:
     (clinic.units / "orthanc.service.d" / "site.conf").write_text("[Service]\nTimeoutStopSec = 5\n")
 
 
-def short_stable_age(clinic: Clinic) -> None:
+def short_stable_age(clinic: Clinic, quiet_s: int = 90) -> None:
     manifest = copied_models(clinic) / MODEL / "manifest.yaml"
-    manifest.write_text(manifest.read_text().replace("quiet_s: 0", "quiet_s: 90"))
+    manifest.write_text(manifest.read_text().replace("quiet_s: 0", f"quiet_s: {quiet_s}"))
 
 
 def readable_secret(clinic: Clinic) -> None:
@@ -145,9 +147,29 @@ def readable_secret(clinic: Clinic) -> None:
     change(clinic.vigil["DicomWeb"]["archive"], Authentication={"Kind": "bearer", "SecretFile": str(secret)})
 
 
+def webhook(clinic: Clinic, port: int, secret: str | None = "of the pager") -> None:
+    file = clinic.folder / "pager"
+    if secret is not None:
+        file.write_text(secret)
+        file.chmod(0o600)
+    clinic.vigil["Escalation"] = {"Webhooks": {"pager": {"Url": f"http://127.0.0.1:{port}/", "SecretFile": str(file)}}}
+
+
 def secret_that_is_gone(clinic: Clinic) -> None:
-    clinic.vigil["Escalation"] = {"Webhooks": {"pager": {
-        "Url": f"http://127.0.0.1:{clinic.peers.web_port}/", "SecretFile": str(clinic.folder / "gone")}}}
+    webhook(clinic, clinic.peers.web_port, secret=None)
+
+
+def empty_secret(clinic: Clinic) -> None:
+    webhook(clinic, clinic.peers.web_port, secret="")
+
+
+def parked(clinic: Clinic) -> None:
+    ledger_from_tomorrow(clinic)
+    clinic.clock.at = datetime.now(UTC)
+    with closing(sqlite3.connect(StatePaths(clinic.state).ledger)) as database, database:
+        database.execute("INSERT INTO delivery (delivery_id, destination, kind, analysis_id, revision, state, created_at, "
+                         "attempts) "
+                         "VALUES ('d', 'pacs', 'dicom', 'a', 0, 'parked', '2026-11-26 00:00:00', 3)")
 
 
 def quarantine(clinic: Clinic) -> None:
@@ -227,6 +249,33 @@ FAULTS = {
         'did you mean "MaxStudyAgeHours"', "vigil config check"),
     "HTTP without authentication": Seeded(
         open_to_the_world, "settings", "AuthenticationEnabled", "error", "whoever reaches the port", "RegisteredUsers"),
+    "remote access without users": Seeded(
+        lambda it: change(it.whole, RemoteAccessAllowed=True, SslEnabled=True, RegisteredUsers={}),
+        "settings", "RegisteredUsers", "error", 'with the password "orthanc"', 'declare users in "RegisteredUsers"'),
+    "remote access in clear": Seeded(
+        lambda it: change(it.whole, RemoteAccessAllowed=True, RegisteredUsers={"a": "hunter2"}),
+        "settings", "SslEnabled", "warning", "cross the network in clear", '"SslCertificate"'),
+    "Lua for everybody": Seeded(
+        lambda it: change(it.whole, ExecuteLuaEnabled=True), "settings", "ExecuteLuaEnabled", "warning", "may run code",
+        "to false"),
+    "a StableAge that Orthanc does not know": Seeded(
+        lambda it: change(it.whole, StableAge=0), "settings", "StableAge", "error", "1 or more", "vigil config check"),
+    "a script that is not there": Seeded(
+        lambda it: change(it.whole, PythonScript="/nowhere/vigil.py"), "settings", "PythonScript", "error",
+        "Orthanc does not start",
+        "correct the path"),
+    "a Vigil that is switched off": Seeded(
+        lambda it: change(it.vigil, Enabled=False), "settings", "Vigil.Enabled", "warning", "does nothing", '"Enabled" to true'),
+    "a test profile in production": Seeded(
+        lambda it: change(it.vigil["Ris"]["ris"], Profile={"ProcessingId": "P", "Test": True}), "settings",
+        "Vigil.Ris.ris.Profile",
+        "warning", "Test is true", '"ProcessingId" to "T"'),
+    "a port for confirmations that nobody is asked for": Seeded(
+        lambda it: change(it.vigil, CommitmentListener={"Aet": "VIGIL", "Port": 4243, "Address": "127.0.0.1"}),
+        "settings", "Vigil.CommitmentListener", "warning", "no PACS is asked to confirm", '"StorageCommitment"'),
+    "a StableAge that delays every answer": Seeded(
+        lambda it: (short_stable_age(it, 5), change(it.vigil, Arrival={"Decode": "off"})),
+        "settings", "StableAge", "warning", "every answer is that late", '"Decode" to "adaptive"'),
     "a StableAge below a model's quiet time": Seeded(
         short_stable_age, "settings", "StableAge", "warning", "waits for 90 s", 'set "StableAge" to 90'),
     "destinations without alerts": Seeded(
@@ -248,6 +297,23 @@ FAULTS = {
         "add PACS"),
     "a stop by force": Seeded(
         quick_stop, "settings", "site.conf", "warning", "by force after 5 s", "TimeoutStopSec=30"),
+    "a state directory that is a file": Seeded(
+        lambda it: (it.state.rmdir(), it.state.write_text("")), "state", "/state", "error", "is no folder",
+        "a folder of Vigil's own"),
+    "a delivery that was parked": Seeded(
+        parked, "deliveries", "parked", "warning", "1 were refused for good", "vigil deliveries resend"),
+    "a secret that is empty": Seeded(
+        empty_secret, "secrets", "SecretFile", "error", "is empty", "on one line"),
+    "a webhook that is not there": Seeded(
+        lambda it: webhook(it, free_port()), "webhook", "pager", "error", "nobody listens on this port", "docs/alerts.md"),
+    "no Python plugin": Seeded(
+        lambda it: change(it.whole, Plugins=["/nowhere"]), "versions", "Python plugin", "error", "Vigil cannot run",
+        "orthanc-python"),
+    "a GPU that was asked for and is missed": Seeded(
+        lambda it: change(it.vigil, Runtime={"Provider": "cuda"}), "models", MODEL, "error", "the GPU was asked for",
+        "nvidia-smi"),
+    "a library whose files are gone": Seeded(
+        packages_without("pydicom"), "libraries", "pydicom", "error", "its files are not there", "install the bundle again"),
     "a state directory that others may read": Seeded(
         lambda it: it.state.chmod(0o755), "state", "/state", "error", "open to other users (mode 0755)", "chmod 0700"),
     "a state directory that cannot be": Seeded(
@@ -289,8 +355,9 @@ def test_a_fault_is_named_with_its_remedy_and_nothing_else_is(clinic: Clinic, na
     assert "hunter2" not in in_lines(complaints)
 
 
-def test_a_full_disk(clinic: Clinic) -> None:
-    disk = SmallDisk(clinic.folder / "disk", size_mib=8)
+@pytest.mark.parametrize(("size_mib", "level"), [(8, "error"), (400, "warning")])
+def test_a_disk_that_is_full_or_nearly(clinic: Clinic, size_mib: int, level: str) -> None:
+    disk = SmallDisk(clinic.folder / "disk", size_mib=size_mib)
     clinic.whole["StorageDirectory"] = str(disk.folder)
     try:
         disk.__enter__()
@@ -300,7 +367,7 @@ def test_a_full_disk(clinic: Clinic) -> None:
         found, = clinic.complaints()
     finally:
         disk.__exit__(None, None, None)
-    assert (found.subject, found.level, found.what) == ("disk", "error", "8 MiB are free")
+    assert (found.subject, found.level, found.what) == ("disk", level, f"{size_mib} MiB are free")
     assert "make room" in found.remedy
 
 
@@ -398,6 +465,61 @@ def test_a_session_of_the_running_orthanc_on_another_provider_or_with_other_weig
              if check.level == "error"]
     assert ["other weights" in found[0].what, "CUDA was asked for" in found[1].what] == [True, True]
     assert found[0].remedy == "restart Orthanc"
+
+
+def test_a_model_that_is_switched_on_and_not_loaded_in_the_process_is_told(clinic: Clinic) -> None:
+    health = {"ready": True, "models": [{"id": MODEL, "weights_sha256": None, "runtime": "not loaded"}]}
+    site = running_site(clinic, Running({"Version": "1.12.7"}, "5.0", health))
+    assert site.settings is not None
+    found, = (check for check in look_at_models(site, site.settings, installed(site.settings, clinic.models))
+              if check.level == "error")
+    assert "has not loaded it" in found.what
+
+
+@pytest.mark.parametrize(("running", "level", "words"), [
+    (Running(refused=True), "warning", "lets nobody in"),
+    (Running({"Version": "1.12.7"}, "5.0"), "error", "it does not run Vigil"),
+    (Running({"Version": "1.12.7"}, "5.0", {"ready": False, "missing": ["the model is gone"]}), "error",
+     "not ready: the model is gone"),
+    (Running({"Version": "1.12.7"}, "5.0", {"ready": True}), "good", "is ready"),
+])
+def test_what_the_running_orthanc_says_of_vigil_is_told(clinic: Clinic, running: Running, level: str, words: str) -> None:
+    found, = look_at_orthanc(running_site(clinic, running))
+    assert (found.level, words in found.what) == (level, True)
+    assert (found.remedy == "") == (level == "good")
+
+
+def test_a_library_that_the_process_cannot_import_is_told() -> None:
+    found, = look_at_process({"libraries": {"pydicom": {"at": None, "version": None}}}, runtime_site_packages(), {})
+    assert (found.where, found.level) == ("pydicom", "error")
+    assert "cannot be imported" in found.what
+
+
+def test_a_library_of_ours_in_another_version_in_the_process_is_told() -> None:
+    at = str(runtime_site_packages() / "pydicom" / "__init__.py")
+    found, = look_at_process({"libraries": {"pydicom": {"at": at, "version": "2.4.4"}}}, runtime_site_packages(),
+                             {"pydicom": "3.0.2"})
+    assert "has 2.4.4" in found.what
+    assert "restart Orthanc" in found.remedy
+
+
+def test_that_no_lock_file_is_there_is_told() -> None:
+    found, = look_in_folder(runtime_site_packages(), {})
+    assert (found.where, found.level) == ("requirements", "warning")
+
+
+def test_a_tls_server_that_nobody_vouches_for_is_told(clinic: Clinic) -> None:
+    web = ThreadingHTTPServer(("127.0.0.1", 0), WebServer)
+    web.socket = clinic.authority.server_context("web").wrap_socket(web.socket, server_side=True)
+    Thread(target=web.serve_forever, args=(0.05,), daemon=True).start()
+    clinic.vigil["DicomWeb"]["archive"]["Url"] = f"https://127.0.0.1:{web.server_port}/"
+    try:
+        complaints = {check.subject: check for check in clinic.complaints()}
+    finally:
+        web.shutdown()
+    assert "certificate is not accepted" in complaints["dicomweb"].what
+    assert complaints["dicomweb"].remedy
+    assert complaints["certificate"].level == "warning", "it is good for a day"
 
 
 @pytest.mark.parametrize(("orthanc", "plugin", "python", "where"), [

@@ -58,9 +58,6 @@ def _orthanc(site: Site) -> Iterator[Check]:
     if whole.get("ExecuteLuaEnabled") is True:
         yield warning(SUBJECT, "ExecuteLuaEnabled", "is true: a user of the REST API may run code on this machine",
                       'set "ExecuteLuaEnabled" to false')
-    stable = whole.get("StableAge")
-    if isinstance(stable, int) and stable < 1:
-        yield error(SUBJECT, "StableAge", f"is {stable}", "give 1 or more seconds; 60 is Orthanc's own")
 
 
 def _script(site: Site) -> Iterator[Check]:

@@ -29,7 +29,7 @@ def examine(config: Path, around: Surroundings) -> list[Check]:
         lambda: look_at_versions(site), lambda: _look_at_libraries(site), lambda: told(faults),
         lambda: contradictions(site, manifests(models), around.unit_folders), lambda: look_at_state(site),
         lambda: look_at_disks(site), lambda: look_at_clock(site, around.synchronised()), lambda: look_at_secrets(site),
-        lambda: look_at_certificates(site), lambda: _look_at_orthanc(site),
+        lambda: look_at_certificates(site), lambda: look_at_orthanc(site),
     ]
     if settings is not None:
         looks += [lambda: look_at_models(site, settings, models), lambda: look_at_destinations(site, settings)]
@@ -64,7 +64,8 @@ def _look_at_libraries(site: Site) -> list[Check]:
     return checks
 
 
-def _look_at_orthanc(site: Site) -> list[Check]:
+def look_at_orthanc(site: Site) -> list[Check]:
+    """Whether it runs, and Vigil in it."""
     running, subject = site.running, "orthanc"
     if running is None:
         return [warning(subject, "this machine", "does not answer at its port: it does not run, or HttpServerEnabled is false",

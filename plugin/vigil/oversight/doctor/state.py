@@ -17,7 +17,6 @@ from vigil.records.glance import glance
 from vigil.records.state import StatePaths
 
 FULL_MIB, NEARLY_FULL_MIB = 100, 1024
-FEW_FILES = 1000
 SKEW = timedelta(minutes=2)
 SECRET_FILES = ("SecretFile", "PasswordFile", "KeyFile")
 
@@ -91,15 +90,13 @@ def look_at_disks(site: Site) -> list[Check]:
     for name, place in places.items():
         existing = next(folder for folder in (place, *place.parents) if folder.exists())
         try:
-            free, inodes = shutil.disk_usage(existing).free >> 20, os.statvfs(existing)
+            free = shutil.disk_usage(existing).free >> 20
         except OSError as failure:
             checks.append(error("disk", f"{name}, {place}", f"cannot be asked: {failure.strerror}", "mount it"))
             continue
         cure = "make room, or move it to a larger disk: Orthanc refuses images when it is full, and results wait"
         if free < FULL_MIB:
             checks.append(error("disk", f"{name}, {place}", f"{free} MiB are free", cure))
-        elif inodes.f_files and inodes.f_favail < FEW_FILES:
-            checks.append(error("disk", f"{name}, {place}", f"only {inodes.f_favail} more files fit (inodes)", cure))
         elif free < NEARLY_FULL_MIB:
             checks.append(warning("disk", f"{name}, {place}", f"{free} MiB are free", cure))
         else:
