@@ -129,9 +129,13 @@ def open_to_the_world(clinic: Clinic) -> None:
     change(clinic.whole, RemoteAccessAllowed=True, AuthenticationEnabled=False, SslEnabled=True)
 
 
-def quick_stop(clinic: Clinic) -> None:
+def unit(clinic: Clinic, text: str) -> None:
     (clinic.units / "orthanc.service.d").mkdir(parents=True)
-    (clinic.units / "orthanc.service").write_text("[Service]\nTimeoutStopSec=1min 30s\n")
+    (clinic.units / "orthanc.service").write_text(f"[Service]\n{text}")
+
+
+def quick_stop(clinic: Clinic) -> None:
+    unit(clinic, "TimeoutSec=1min 30s\n")
     (clinic.units / "orthanc.service.d" / "site.conf").write_text("[Service]\nTimeoutStopSec = 5\n")
 
 
@@ -297,6 +301,9 @@ FAULTS = {
         "add PACS"),
     "a stop by force": Seeded(
         quick_stop, "settings", "site.conf", "warning", "by force after 5 s", "TimeoutStopSec=30"),
+    "a state directory of another user": Seeded(
+        lambda it: unit(it, "User=daemon\n"), "state", "/state", "error", "does not belong to daemon, as whom Orthanc runs",
+        "chown -R daemon:"),
     "a state directory that is a file": Seeded(
         lambda it: (it.state.rmdir(), it.state.write_text("")), "state", "/state", "error", "is no folder",
         "a folder of Vigil's own"),

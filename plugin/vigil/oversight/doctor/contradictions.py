@@ -9,7 +9,9 @@ from typing import Any
 
 from vigil.domain.manifest import Manifest, RegulatoryStatus
 from vigil.oversight.doctor.check import Check, error, good, warning
+from vigil.oversight.doctor.service import seconds_of, unit_setting
 from vigil.oversight.doctor.site import Site, section
+from vigil.oversight.doctor.versions import version
 from vigil.settings import Settings
 from vigil.settings.errors import Fault
 
@@ -167,33 +169,8 @@ def _title(entry: object) -> str | None:
 
 
 def _service(folders: tuple[Path, ...]) -> Iterator[Check]:
-    """systemd kills a service that has not stopped in time: the last TimeoutStopSec of the unit and its drop-ins counts."""
-    found: tuple[str, Path] | None = None
-    for file in [path for folder in folders for path in [folder / "orthanc.service",
-                                                         *sorted((folder / "orthanc.service.d").glob("*.conf"))]]:
-        try:
-            text = file.read_text("utf-8", "replace")
-        except OSError:
-            continue
-        for value in re.findall(r"^\s*Timeout(?:Stop)?Sec\s*=\s*(\S+(?: \S+)*)\s*$", text, re.MULTILINE):
-            found = value, file
-    seconds = None if found is None else _seconds(found[0])
+    found = unit_setting(folders, "TimeoutStopSec", "TimeoutSec")
+    seconds = None if found is None else seconds_of(found[0])
     if found is not None and seconds is not None and seconds < NEEDED_STOP_S:
         yield warning(SUBJECT, str(found[1]), f"stops Orthanc by force after {seconds:g} s, and Vigil and Orthanc may need "
-                      f"{NEEDED_STOP_S} s",
-                      "set TimeoutStopSec=30 in a drop-in: systemctl edit orthanc")
-
-
-def _seconds(text: str) -> float | None:
-    """A time span of systemd.time(7); None for "infinity" and what is none."""
-    units = {"": 1.0, "s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "ms": 0.001, "m": 60.0, "min": 60.0, "minutes": 60.0,
-             "h": 3600.0}
-    parts = re.findall(r"([\d.]+)\s*([a-z]*)", text)
-    if not parts or any(unit not in units for _, unit in parts):
-        return None
-    return sum(float(number) * units[unit] for number, unit in parts) or None  # 0 means: waits for ever
-
-
-def version(text: str) -> tuple[int, ...]:
-    """"1.12.7" as numbers; () where it has none, such as "mainline"."""
-    return tuple(int(number) for number in re.findall(r"\d+", text)[:3])
+                      f"{NEEDED_STOP_S} s", "set TimeoutStopSec=30 in a drop-in: systemctl edit orthanc")

@@ -27,7 +27,7 @@ def examine(config: Path, around: Surroundings) -> list[Check]:
     models = () if settings is None else installed(settings, around.bundled_models)
     looks: list[Callable[[], list[Check]]] = [
         lambda: look_at_versions(site), lambda: _look_at_libraries(site), lambda: told(faults),
-        lambda: contradictions(site, manifests(models), around.unit_folders), lambda: look_at_state(site),
+        lambda: contradictions(site, manifests(models), around.unit_folders), lambda: look_at_state(site, around.unit_folders),
         lambda: look_at_disks(site), lambda: look_at_clock(site, around.synchronised()), lambda: look_at_secrets(site),
         lambda: look_at_certificates(site), lambda: look_at_orthanc(site),
     ]

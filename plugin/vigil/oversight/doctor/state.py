@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import stat
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ from typing import Any
 
 from vigil.domain.errors import VigilError
 from vigil.oversight.doctor.check import Check, error, good, warning
+from vigil.oversight.doctor.service import service_user
 from vigil.oversight.doctor.site import Site
 from vigil.records.glance import glance
 from vigil.records.state import StatePaths
@@ -21,7 +23,7 @@ SKEW = timedelta(minutes=2)
 SECRET_FILES = ("SecretFile", "PasswordFile", "KeyFile")
 
 
-def look_at_state(site: Site) -> list[Check]:
+def look_at_state(site: Site, unit_folders: tuple[Path, ...]) -> list[Check]:
     """The state directory. That it is not there before the first start is well."""
     path = site.state_directory
     if path is None:
@@ -44,6 +46,7 @@ def look_at_state(site: Site) -> list[Check]:
         checks.append(error("state", str(path), "cannot be written: nothing can be remembered, so nothing is analysed",
                             "mount it writable, and give it to the user of Orthanc (chown)"))
     paths = StatePaths(path)
+    checks += _strangers(site, paths, unit_folders)
     if paths.key.exists() and stat.S_IMODE(paths.key.stat().st_mode) & 0o077:
         checks.append(error("state", str(paths.key), "the sealing key may be read by other users", f"chmod 0600 {paths.key}"))
     if paths.ledger.exists() and not paths.key.exists():
@@ -63,6 +66,26 @@ def _where_it_will_be(path: Path) -> Check:
 
 def _read_only(folder: Path) -> bool:
     return not os.access(folder, os.W_OK | os.X_OK)
+
+
+def _strangers(site: Site, paths: StatePaths, unit_folders: tuple[Path, ...]) -> Iterator[Check]:
+    """Files that Orthanc's user does not own, and so cannot write: left by a command that root ran before the first start."""
+    user = _process_user(paths) if site.running is not None else service_user(unit_folders)
+    if user is None or user.pw_uid == 0:
+        return
+    for file in (paths.path, paths.ledger, paths.workflows, paths.key, paths.logs):
+        if file.exists() and file.stat().st_uid != user.pw_uid:
+            yield error("state", str(file), f"does not belong to {user.pw_name}, as whom Orthanc runs: it cannot be written",
+                        f"chown -R {user.pw_name}: {paths.path}")
+            return
+
+
+def _process_user(paths: StatePaths) -> pwd.struct_passwd | None:
+    """Of the process that holds the state directory."""
+    try:
+        return pwd.getpwuid(Path("/proc", paths.lock.read_text("ascii").strip()).stat().st_uid)
+    except (OSError, KeyError, ValueError):
+        return None
 
 
 def _ledger(paths: StatePaths) -> Iterator[Check]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import vigil
 from vigil.oversight.doctor.check import Check, error, good, warning
-from vigil.oversight.doctor.contradictions import version
 from vigil.oversight.doctor.site import Site
 
 SUBJECT = "versions"
@@ -109,3 +108,8 @@ def _python(text: str) -> list[Check]:
         return [error(SUBJECT, "Python", f"Orthanc embeds Python {text}; the bundle has libraries for 3.11 to 3.14",
                       "use a Python plugin that embeds one of these")]
     return [good(SUBJECT, "Python", f"{text}, embedded in Orthanc")]
+
+
+def version(text: str) -> tuple[int, ...]:
+    """"1.12.7" as numbers; () where it has none, such as "mainline"."""
+    return tuple(int(number) for number in re.findall(r"\d+", text)[:3])
