@@ -51,8 +51,7 @@ def _orthanc(site: Site) -> Iterator[Check]:
                     "reads and deletes every study", 'set "AuthenticationEnabled" to true and declare "RegisteredUsers"')
     if remote and authenticated is not False and not whole.get("RegisteredUsers"):
         yield error(SUBJECT, "RegisteredUsers", "is empty, and RemoteAccessAllowed is true: Orthanc then makes the user "
-                    "\"orthanc\" with "
-                    "the password \"orthanc\"", 'declare users in "RegisteredUsers", or set "RemoteAccessAllowed" to false')
+                    "\"orthanc\" with the password \"orthanc\"", 'declare users in "RegisteredUsers", or set "RemoteAccessAllowed" to false')
     if remote and whole.get("SslEnabled") is not True:
         yield warning(SUBJECT, "SslEnabled", "is not true, and RemoteAccessAllowed is true: passwords and images cross the "
                       "network in clear unless a proxy in front speaks TLS",
@@ -83,8 +82,7 @@ def _script(site: Site) -> Iterator[Check]:
     exists = site.running is None or site.running.plugin_version is None or version(site.running.plugin_version) >= (4, 3)
     if LOCKING.search(text) and not (exists and threads is True):
         yield error(SUBJECT, "PythonScript", f"{script} has a callback for stored or received instances and runs without "
-                    "AllowThreads: "
-                    "Orthanc locks up for good under load", _threads_cure(exists) + "; or use OnChange with NEW_INSTANCE instead")
+                    "AllowThreads: Orthanc locks up for good under load", _threads_cure(exists) + "; or use OnChange with NEW_INSTANCE instead")
     elif exists and threads is not True:
         yield warning(SUBJECT, "Python.AllowThreads", "is not true: a request of ours holds up every other script while "
                       "Orthanc answers it",
@@ -106,13 +104,9 @@ def _ways_out(settings: Settings) -> Iterator[Check]:
     if live and not settings.pacs and not settings.dicom_web:
         yield warning(SUBJECT, "Vigil.Pacs", "names no PACS, and a model is live: results stay in this Orthanc",
                       'name the PACS in "Pacs" or "DicomWeb" (docs/pacs.md), unless the radiologists read from this Orthanc')
-    may_alert = [name for name in live if settings.models[name].alert_override is not None]
     if live and (settings.pacs or settings.dicom_web) and not settings.ris and not settings.escalation.told():
         yield warning(SUBJECT, "Vigil.Ris", "results leave, and nobody is alerted: there is no RIS and no Escalation ladder",
                       'name a receiver in "Ris", or a ladder in "Escalation" (docs/alerts.md), unless images alone are wanted')
-    if may_alert and settings.ris and not any(
-            entry.profile.answer_kinds for name, entry in settings.ris.items() if name not in settings.escalation.told()):
-        yield warning(SUBJECT, "Vigil.Ris", "no receiver is told of any kind of answer", 'give "AnswerKinds" in its "Profile"')
     for name, entry in settings.ris.items():
         if entry.profile.processing_id == "P" and entry.profile.test:
             yield warning(SUBJECT, f"Vigil.Ris.{name}.Profile", "is for tests (Test is true), and ProcessingId says production "
@@ -145,8 +139,7 @@ def _models(settings: Settings, manifests: Mapping[str, Manifest]) -> Iterator[C
                           f'set "StableAge" to {quiet:g} or more')
         if quiet and settings.stable_age_s > 10 * quiet and settings.arrival.decode == "off":
             yield warning(SUBJECT, "StableAge", f"is {settings.stable_age_s} s, and nothing looks at a study before "
-                          "(Arrival.Decode is "
-                          "off): every answer is that late", 'set "Arrival"."Decode" to "adaptive", or lower "StableAge"')
+                          "(Arrival.Decode is off): every answer is that late", 'set "Arrival"."Decode" to "adaptive", or lower "StableAge"')
 
 
 def _senders(configuration: Mapping[str, Any], settings: Settings) -> Iterator[Check]:
