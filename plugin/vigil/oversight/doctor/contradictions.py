@@ -51,7 +51,8 @@ def _orthanc(site: Site) -> Iterator[Check]:
                     "reads and deletes every study", 'set "AuthenticationEnabled" to true and declare "RegisteredUsers"')
     if remote and authenticated is not False and not whole.get("RegisteredUsers"):
         yield error(SUBJECT, "RegisteredUsers", "is empty, and RemoteAccessAllowed is true: Orthanc then makes the user "
-                    "\"orthanc\" with the password \"orthanc\"", 'declare users in "RegisteredUsers", or set "RemoteAccessAllowed" to false')
+                    "\"orthanc\" with the password \"orthanc\"",
+                    'declare users in "RegisteredUsers", or set "RemoteAccessAllowed" to false')
     if remote and whole.get("SslEnabled") is not True:
         yield warning(SUBJECT, "SslEnabled", "is not true, and RemoteAccessAllowed is true: passwords and images cross the "
                       "network in clear unless a proxy in front speaks TLS",
@@ -82,7 +83,8 @@ def _script(site: Site) -> Iterator[Check]:
     exists = site.running is None or site.running.plugin_version is None or version(site.running.plugin_version) >= (4, 3)
     if LOCKING.search(text) and not (exists and threads is True):
         yield error(SUBJECT, "PythonScript", f"{script} has a callback for stored or received instances and runs without "
-                    "AllowThreads: Orthanc locks up for good under load", _threads_cure(exists) + "; or use OnChange with NEW_INSTANCE instead")
+                    "AllowThreads: Orthanc locks up for good under load",
+                    _threads_cure(exists) + "; or use OnChange with NEW_INSTANCE instead")
     elif exists and threads is not True:
         yield warning(SUBJECT, "Python.AllowThreads", "is not true: a request of ours holds up every other script while "
                       "Orthanc answers it",
@@ -139,7 +141,8 @@ def _models(settings: Settings, manifests: Mapping[str, Manifest]) -> Iterator[C
                           f'set "StableAge" to {quiet:g} or more')
         if quiet and settings.stable_age_s > 10 * quiet and settings.arrival.decode == "off":
             yield warning(SUBJECT, "StableAge", f"is {settings.stable_age_s} s, and nothing looks at a study before "
-                          "(Arrival.Decode is off): every answer is that late", 'set "Arrival"."Decode" to "adaptive", or lower "StableAge"')
+                          "(Arrival.Decode is off): every answer is that late",
+                          'set "Arrival"."Decode" to "adaptive", or lower "StableAge"')
 
 
 def _senders(configuration: Mapping[str, Any], settings: Settings) -> Iterator[Check]:
