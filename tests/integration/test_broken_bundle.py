@@ -63,7 +63,7 @@ def test_code_that_cannot_be_imported(tmp_path: Path) -> None:
 def test_code_that_is_cut_off_in_the_middle(tmp_path: Path) -> None:
     def spoil(copy: Path) -> None:
         file = copy / "vigil" / "host" / "entry.py"
-        file.write_text("\n".join(file.read_text().splitlines()[:20]) + "\ndef (\n")
+        file.write_text("\n".join(file.read_text().splitlines()[:12]) + "\ndef (\n")
 
     with Orthanc(tmp_path / "o", script=broken_copy(tmp_path, spoil)) as orthanc:
         assert "SyntaxError" in told(orthanc, "could not start")
