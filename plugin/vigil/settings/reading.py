@@ -34,7 +34,7 @@ def load(configuration: Mapping[str, object]) -> Settings:
         raise SettingsInvalid(faults)
     return Settings(
         **{name: getattr(vigil, name) for name in VigilSection.model_fields}, stable_age_s=root.stable_age,
-        overwrite_instances=root.overwrite_instances, dicom_aet=root.dicom_aet,
+        dicom_aet=root.dicom_aet,
     )
 
 

@@ -127,7 +127,6 @@ class OrthancRoot(Section):
     """What Vigil must know of Orthanc's own configuration; its other keys are none of Vigil's business."""
 
     stable_age: int = Field(default=60, ge=1, description="a whole number of seconds, 1 or more")
-    overwrite_instances: bool = Field(default=False, description="true or false")
     dicom_aet: ApplicationEntity = Field(
         default="ORTHANC", description="an application entity title, 1 to 16 ASCII characters without backslash")
 
@@ -136,7 +135,6 @@ class Settings(VigilSection):
     """The settings in use: the "Vigil" section, and what it must know of Orthanc's own."""
 
     stable_age_s: int = 60
-    overwrite_instances: bool = False
     dicom_aet: str = "ORTHANC"
 
     def enabled_models(self) -> tuple[str, ...]:

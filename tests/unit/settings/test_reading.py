@@ -22,7 +22,7 @@ from vigil.settings.errors import Fault, SettingsInvalid
 FULL: dict[str, Any] = {
     "Name": "Orthanc",
     "StableAge": 30,
-    "OverwriteInstances": True,
+    "OverwriteInstances": "Never",  # of Orthanc 1.12.9 and later; none of Vigil's business
     "DicomAet": "HOSPITAL",
     "Vigil": {
         "SchemaVersion": 1,
@@ -74,7 +74,7 @@ def test_a_full_section_is_read_with_its_types() -> None:
 
 def test_what_vigil_needs_of_orthanc_is_carried_along() -> None:
     settings = load(FULL)
-    assert (settings.stable_age_s, settings.overwrite_instances, settings.dicom_aet) == (30, True, "HOSPITAL")
+    assert (settings.stable_age_s, settings.dicom_aet) == (30, "HOSPITAL")
 
 
 def test_the_smallest_section_has_safe_defaults() -> None:
@@ -85,7 +85,7 @@ def test_the_smallest_section_has_safe_defaults() -> None:
     assert settings.ris == {}
     assert settings.max_study_age_hours == 24
     assert settings.models_directory is None
-    assert (settings.stable_age_s, settings.overwrite_instances, settings.dicom_aet) == (60, False, "ORTHANC")
+    assert (settings.stable_age_s, settings.dicom_aet) == (60, "ORTHANC")
     assert (settings.runtime.provider, settings.runtime.threads, settings.runtime.allow_cpu_fallback) == ("cpu", 2, False)
     assert (settings.retry.first_delay_seconds, settings.retry.deadline_hours, settings.retry.refused_attempts) == (5, 72, 3)
     assert (settings.reconcile.interval_seconds, settings.reconcile.grace_seconds) == (60, 3)
@@ -168,7 +168,6 @@ def test_any_mapping_will_do() -> None:
     ("Vigil.Retry", {"FirstDelaySeconds": 400}, "FirstDelaySeconds may not be above MaximumDelaySeconds"),
     ("Vigil.Reconcile", [], "a list is not allowed; give an object"),
     ("StableAge", "60", '"60" is not allowed; give a whole number of seconds'),
-    ("OverwriteInstances", 1, "1 is not allowed; give true or false"),
 ])
 def test_a_wrong_value_is_told_with_its_key_and_what_is_allowed(path: str, value: object, told: str | None) -> None:
     found = faults(changed(path, value))
@@ -295,7 +294,7 @@ def test_every_key_says_what_is_allowed() -> None:
                     found += without(entry, f"{path}.{name}")
         return found
 
-    assert without(Settings, "Vigil") == ["Vigil.stable_age_s", "Vigil.overwrite_instances", "Vigil.dicom_aet"]
+    assert without(Settings, "Vigil") == ["Vigil.stable_age_s", "Vigil.dicom_aet"]
 
 
 def test_the_snapshot_is_the_same_whatever_the_order_of_the_keys() -> None:
