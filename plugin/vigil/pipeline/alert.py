@@ -14,12 +14,12 @@ from vigil.delivery.hl7.mllp import MllpClient
 from vigil.domain.answer import Analysis, Answer, AnswerKind
 from vigil.domain.clock import Clock
 from vigil.domain.errors import Category
-from vigil.domain.gateway import Gateway
 from vigil.domain.identity import filler_order_number, message_control_id
 from vigil.inference.registry import InstalledModel
 from vigil.intake.header import read_dataset
 from vigil.pipeline.deliver import Refused, Suppressed
 from vigil.pipeline.permission import ModelMissing, Permission
+from vigil.pipeline.reference import References
 from vigil.records.entries import DeliveryRecord
 from vigil.records.ledger import Ledger
 from vigil.results.objects import Role
@@ -33,10 +33,10 @@ class ToRis:
     """Called by :class:`vigil.pipeline.deliver.Courier` for each attempt."""
 
     def __init__(
-        self, *, gateway: Gateway, ledger: Ledger, settings: Settings, permission: Permission,
+        self, *, references: References, ledger: Ledger, settings: Settings, permission: Permission,
         models: Mapping[str, InstalledModel], clock: Clock, stop: threading.Event,
     ) -> None:
-        self._gateway = gateway
+        self._references = references
         self._ledger = ledger
         self._settings = settings
         self._permission = permission
@@ -129,7 +129,7 @@ class ToRis:
         model = self._models.get(analysis.model_id)
         if model is None or model.manifest is None:
             raise ModelMissing(f"the model '{analysis.model_id}' is not installed; install it again, and the alert goes out")
-        reference = self._gateway.dicom(analysis.reference_instance)
+        reference = self._references.head(analysis)
         if reference is None:
             raise Suppressed("the study was deleted before it could be alerted", category=Category.STUDY_DELETED)
         kind = AlertKind.RESULT if answer.kind.analysed else AlertKind.NOT_ANALYSED

@@ -29,6 +29,7 @@ from vigil.inference.registry import InstalledModel
 from vigil.pipeline.alert import ToRis
 from vigil.pipeline.deliver import Courier
 from vigil.pipeline.permission import Permission
+from vigil.pipeline.reference import References
 from vigil.records.audit import Audit
 from vigil.records.entries import AnalysisRecord, DeliveryRecord
 from vigil.records.ledger import Ledger
@@ -80,7 +81,7 @@ def bring(
     def attempt(analysis: str, port: int, revision: int = 1, **receiver: Any) -> DeliveryRecord:
         site = settings(Ris={"ris": {"Host": "127.0.0.1", "Port": port, "TimeoutSeconds": 5, **receiver}})
         to_ris = ToRis(
-            gateway=OneImage(), ledger=ledger, settings=site,  # type: ignore[arg-type]
+            references=References(OneImage(), ledger, site), ledger=ledger, settings=site,  # type: ignore[arg-type]
             permission=Permission(site, models, clock.now() - timedelta(days=9)), models=models, clock=clock,
             stop=threading.Event())
         opened.append(to_ris)
