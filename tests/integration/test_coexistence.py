@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 
 from hospital import modality
 from hospital.census import analyses, take_census, wait_settled, wait_until
@@ -36,7 +36,8 @@ end
 """
 DELETES_WHAT_IT_FORWARDED = """
 function OnStableStudy(studyId, tags, metadata)
-  Delete(SendToModality(studyId, 'router'))
+  RestApiPost('/modalities/router/store', studyId)
+  RestApiDelete('/studies/' .. studyId)
 end
 """
 DELETES_EACH_AT_ONCE = """
@@ -54,14 +55,15 @@ end
 class Router:
     """A hospital whose Orthanc runs a script of the site's, and a node that the script forwards to."""
 
-    def __init__(self, folder: Path, script: str, **vigil: Any) -> None:
+    def __init__(self, folder: Path, script: str, *, stable_age_s: int = 1, **vigil: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.node = Pacs(folder / "router", aet="ROUTER", unique_names=True)
         self.node.start()
         lua = folder / "site.lua"
         lua.write_text(script)
         self.hospital = Hospital(folder / "hospital", vigil=QUICK | vigil, configuration={
-            "LuaScripts": [str(lua)], "DicomModalities": {"router": ["ROUTER", "127.0.0.1", self.node.port]}})
+            "StableAge": stable_age_s, "LuaScripts": [str(lua)],
+            "DicomModalities": {"router": ["ROUTER", "127.0.0.1", self.node.port]}})
 
     def __enter__(self) -> Router:
         self.hospital.__enter__()
@@ -76,8 +78,8 @@ class Router:
         return Counter(str(dcmread(path, specific_tags=["SOPInstanceUID"]).SOPInstanceUID) for path in self.node.objects())
 
 
-def send(hospital: Hospital, seed: str) -> tuple[str, set[str]]:
-    orthanc, images = hospital.orthanc, head_study(seed)
+def send(hospital: Hospital, study: str | list[Dataset]) -> tuple[str, set[str]]:
+    orthanc, images = hospital.orthanc, head_study(study) if isinstance(study, str) else study
     assert modality.send(images, "127.0.0.1", orthanc.dicom_port, orthanc.aet).all_stored
     return str(images[0].StudyInstanceUID), {str(image.SOPInstanceUID) for image in images}
 
@@ -104,7 +106,7 @@ def test_a_script_that_forwards_every_instance_forwards_results_unless_it_leaves
 
 
 def test_a_study_deleted_after_forwarding_is_answered_where_the_site_says_so(tmp_path: Path) -> None:
-    with Router(tmp_path, DELETES_WHAT_IT_FORWARDED, DeletedStudies="deliver") as router:
+    with Router(tmp_path, DELETES_WHAT_IT_FORWARDED, stable_age_s=3, DeletedStudies="deliver") as router:
         hospital = router.hospital
         uid, sent = send(hospital, "deleted-after-forwarding")
         wait_until("answered, and told", lambda: (found := analyses(hospital.orthanc, uid)) and found[0]["deliveries"] and all(
@@ -122,7 +124,7 @@ def test_images_deleted_before_they_could_be_looked_at_are_told_as_a_fault(tmp_p
         uid, sent = send(router.hospital, "deleted-at-once")
         wait_until("all was forwarded", lambda: set(router.arrived()) >= sent)
         wait_until("it is told", lambda: "before a model could look at them" in missing(router.hospital))
-        print([(item["state"], item["answer"]) for item in analyses(router.hospital.orthanc, uid)])
+        assert not analyses(router.hospital.orthanc, uid), "nothing was begun that could be answered"
 
 
 def test_a_filter_by_modality_keeps_results_out_of_orthanc_and_no_alert_back(tmp_path: Path) -> None:
@@ -146,7 +148,7 @@ def test_the_routes_of_another_plugin_change_nothing_for_vigil(tmp_path: Path) -
     hospital.orthanc.script = INSIDE / "other_routes.py"
     with hospital:
         assert hospital.orthanc.get("/changes") == {"site": "/changes"}
-        uid, sent = send(hospital, "other-routes")
+        uid, _ = send(hospital, "other-routes")
         found = wait_settled(hospital, uid)[0]
         assert found["answer"]["kind"] == "positive"
         assert {str(dcmread(path).SOPInstanceUID) for path in hospital.pacs.objects()} == {  # type: ignore[union-attr]
@@ -156,18 +158,26 @@ def test_the_routes_of_another_plugin_change_nothing_for_vigil(tmp_path: Path) -
 
 def test_compressed_storage_and_overwritten_instances_bring_nothing_twice(tmp_path: Path) -> None:
     with Hospital(tmp_path, vigil=QUICK, configuration={"StorageCompression": True, "OverwriteInstances": True}) as hospital:
-        uid, sent = send(hospital, "compressed")
+        images = head_study("compressed")
+        uid, sent = send(hospital, images)
         wait_settled(hospital, uid)
         take_census(hospital, uid, sent).exactly_once()
-        before = hospital.orthanc.get("/vigil/metrics") if False else None
-        send(hospital, "compressed")
-        wait_until("looked at again", lambda: looked_again(hospital, uid))
+        arrived = last_image_at(hospital, uid)
+        send(hospital, images)
+        wait_until("looked at again", lambda: last_image_at(hospital, uid) > arrived and looked_again(hospital, uid))
         wait_settled(hospital, uid)
         take_census(hospital, uid, sent).exactly_once()
-        assert before is None
         assert len(hospital.pacs.objects()) == len(analyses(hospital.orthanc, uid)[0]["objects"])  # type: ignore[union-attr]
 
 
+def study(hospital: Hospital, uid: str) -> dict[str, Any]:
+    return dict(hospital.orthanc.get(f"/vigil/studies/{analyses(hospital.orthanc, uid)[0]['orthanc_study_id']}"))
+
+
+def last_image_at(hospital: Hospital, uid: str) -> str:
+    return str(study(hospital, uid)["last_image_at"])
+
+
 def looked_again(hospital: Hospital, uid: str) -> bool:
-    study = hospital.orthanc.get(f"/vigil/studies/{analyses(hospital.orthanc, uid)[0]['orthanc_study_id']}")
-    return bool(study["evaluated_at"] > study["last_image_at"])
+    found = study(hospital, uid)
+    return bool(found["evaluated_at"] > found["last_image_at"])

@@ -59,18 +59,6 @@ def _watch(handle: socket.socket, over: threading.Event, stop: threading.Event, 
             return
 
 
-def tls_context(label: str, authority_file: Path | None) -> ssl.SSLContext:
-    """Checks the server's certificate and name, against the system's authorities or the site's own. Raises
-    :class:`DestinationInvalid`."""
-    try:
-        context = ssl.create_default_context(cafile=None if authority_file is None else str(authority_file))
-    except OSError as error:  # of which ssl.SSLError is one
-        raise DestinationInvalid(
-            f"{label}: AuthorityFile {authority_file} is no readable file of PEM certificates") from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
-
-
 def read_secret(label: str, file: Path | None, variable: str | None) -> bytes:
     """From a file (its last line break is not part of it) or from the environment. Raises :class:`DestinationInvalid`."""
     if file is not None:
