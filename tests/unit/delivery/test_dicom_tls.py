@@ -76,7 +76,7 @@ def test_another_name_than_the_certificate_s(pacs: Pacs, authority: Authority, s
 
 
 def test_without_a_certificate_of_ours_it_says_what_may_be_missing(pacs: Pacs, authority: Authority, stop: threading.Event) -> None:
-    assert "CertificateFile" in refused(pacs, TlsFiles(authority.file), stop).message
+    assert "asks for a client certificate" in refused(pacs, TlsFiles(authority.file), stop).message
 
 
 def test_without_tls_nothing_is_sent(pacs: Pacs, stop: threading.Event) -> None:
