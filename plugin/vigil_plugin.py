@@ -4,6 +4,7 @@ An exception that left this file would make Orthanc exit, so everything is caugh
 A site with a script of its own does not name this file but calls ``install`` at its end (docs/operator.md).
 """
 
+import ctypes
 import json
 import os
 import sys
@@ -16,10 +17,9 @@ HERE = Path(__file__).resolve().parent
 
 def _put_bundle_first() -> None:
     """The bundle's own libraries go before the distribution's: PYTHONPATH and .pth files would rank below or break Orthanc."""
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     section = json.loads(orthanc.GetConfiguration()).get("Vigil", {})
     named = section.get("SitePackages") if isinstance(section, dict) else None
-    default = HERE.parent / "venv" / "lib" / version / "site-packages"
+    default = HERE.parent / "venv" / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
     for folder in (Path(named) if isinstance(named, str) else default, HERE):
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
@@ -27,15 +27,18 @@ def _put_bundle_first() -> None:
 
 def _tell_not_ready(reason: str) -> None:
     """Serves the one thing that still can be served: what is wrong, in words."""
-    orthanc.LogError("Vigil is not ready, Orthanc goes on without it: " + reason)
+    orthanc.LogError(f"Vigil is not ready, Orthanc goes on without it: {reason}")
     body = json.dumps({"ready": False, "missing": [reason]})
 
     def health(output, uri, **request):  # type: ignore[no-untyped-def]
         if uri.endswith("/live"):
-            output.AnswerBuffer(json.dumps({"live": True}), "application/json")
-        else:
+            return output.AnswerBuffer(json.dumps({"live": True}), "application/json")
+        try:
             output.SendHttpStatus(503, body, len(body))
+        except TypeError:
+            output.SendHttpStatus(503, body)  # a later plugin counts for itself
 
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(health))  # for good, as vigil/host/routes.py says
     orthanc.RegisterRestCallback("/vigil/health/(live|ready)", health)
 
 

@@ -66,10 +66,10 @@ async def serve(port: int, folder: Path, answer: str, tls: ssl.SSLContext | None
                 name = re.sub(r"[^A-Za-z0-9._-]", "_", str(message.segment("MSH")(10))) or "none"
                 (folder / f"{received:04d}-{name}.hl7").write_bytes(block)
                 how = (folder / "answer").read_text(encoding="ascii").strip()
-                print(f"received {name} {how}", flush=True)
+                print(f"received {name} {how}", file=sys.stderr, flush=True)  # nobody reads the other after its first line
                 await reply(writer, message, how)
         except (asyncio.IncompleteReadError, ConnectionError, InvalidBlockError):
-            print("connection ended", flush=True)
+            print("connection ended", file=sys.stderr, flush=True)
         finally:
             writer.close()
 

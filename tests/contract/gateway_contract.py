@@ -52,8 +52,17 @@ def ask(gateway: Gateway, image: bytes, second: bytes) -> dict[str, object]:
         "study of an unknown series": gateway.study_of_series("00000000-00000000-00000000-00000000-00000000"),
         "study of an unknown instance": gateway.study_of("00000000-00000000-00000000-00000000-00000000"),
         "instances of an unknown study": gateway.instances("00000000-00000000-00000000-00000000-00000000"),
+        "a label twice, where there are labels": (
+            gateway.label(study.orthanc_id, "vigil-analysed"), gateway.label(study.orthanc_id, "vigil-analysed"))
+        == (_has_labels(system.version),) * 2,
+        "a label of an unknown study": gateway.label("00000000-00000000-00000000-00000000-00000000", "vigil-analysed"),
         "no dicom": _error(lambda: gateway.store(b"this is no DICOM file")),
     }
+
+
+def _has_labels(version: str) -> bool:
+    major, minor = version.split(".")[:2]
+    return (int(major), int(minor)) >= (1, 12)
 
 
 def _error(call: Callable[[], object]) -> str:

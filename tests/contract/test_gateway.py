@@ -81,7 +81,8 @@ def test_the_answers_are_right(tmp_path: Path, images: list[bytes]) -> None:
     assert answers["no dicom"] == "storage-failed"
     assert all(answers[key] for key in ("same id again", "one study", "study of an instance", "studies with the uid",
                                         "instances by id", "pages join", "last update has a zone", "study of a series",
-                                        "an instance alone is as it is listed"))
+                                        "an instance alone is as it is listed", "a label twice, where there are labels"))
+    assert answers["a label of an unknown study"] is False
     assert answers["each file has a name"] == 2
     assert answers["an unknown instance alone"] is None
     assert answers["study of an unknown series"] is None

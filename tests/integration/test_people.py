@@ -233,7 +233,13 @@ def test_no_identity_is_where_it_should_not_be(site: Site, by_link: str, unanswe
     searched = {str(path): path.read_bytes() for path in (orthanc.folder / "vigil").rglob("*") if path.is_file()}
     assert {"ledger.sqlite", "ledger.sqlite-wal", "workflows.sqlite", "vigil.jsonl"} <= {Path(name).name for name in searched}
     searched["Orthanc's log"] = orthanc.log_path.read_bytes()
-    searched["arguments"] = Path(f"/proc/{orthanc.pid}/cmdline").read_bytes()
+    children = [pid for path in Path(f"/proc/{orthanc.pid}/task").glob("*/children") for pid in path.read_text().split()]
+    for pid in (orthanc.pid, *children):
+        for told in ("cmdline", "comm", "environ"):
+            found = Path(f"/proc/{pid}/{told}").read_bytes()
+            searched[f"{told} of process {pid}"] = found.replace(PASSWORD.encode(), b"")  # of the mail server, no patient's
+    for path in Path(f"/proc/{orthanc.pid}/task").glob("*/comm"):
+        searched[f"name of thread {path.parent.name}"] = path.read_bytes()
     for route in ("/vigil/metrics", "/vigil/analyses", "/vigil/alerts", f"/vigil/alerts/{by_link}", "/vigil/health/ready"):
         searched[route] = orthanc.get_bytes(route)
     searched |= {f"mail {number}": item.content for number, item in enumerate(site.mailbox.received)}

@@ -24,11 +24,14 @@ def shown(item: dict[str, Any]) -> str:
              f"  study {item['study_instance_uid']}"]
     if item["reason"] is not None:
         lines.append(f"  {item['reason']['text']}")
+    if item["withdrawn"] is not None:
+        lines.append(f"  {item['withdrawn']['kind']}, by {item['withdrawn']['by'] or 'Vigil'}, {item['withdrawn']['at']}")
     if item["held"] is not None:
         lines.append(f"  {item['held']['why']}, by {item['held']['by']}, {item['held']['at']}")
     for delivery in item["deliveries"]:
         code = "" if delivery["accepted"] is None else f", answered {delivery['accepted']}"
-        lines.append(f"  HL7 to {delivery['destination']}: {delivery['state']} after {delivery['attempts']} attempts{code}"
+        what = "withdrawal by HL7" if delivery["purpose"] == "retraction" else "HL7"
+        lines.append(f"  {what} to {delivery['destination']}: {delivery['state']} after {delivery['attempts']} attempts{code}"
                      f"{_because(delivery)}{_next(delivery)}")
     for note in item["notifications"]:
         what = "withdrawal" if note["step"] == 0 else f"step {note['step']}"
@@ -64,6 +67,8 @@ def deliveries(found: list[dict[str, Any]]) -> str:
 
 
 def _state(item: dict[str, Any]) -> str:
+    if item["withdrawn"] is not None:
+        return "withdrawn"
     return "held" if item["held"] is not None and item["state"] != "acknowledged" else str(item["state"])
 
 

@@ -18,6 +18,7 @@ from vigil.domain.clock import SystemClock
 from vigil.pipeline.desk import AlertDesk
 from vigil.records.alerts import AlertAccount, Communication
 from vigil.records.audit import Audit
+from vigil.records.retractions import RetractionKind
 from vigil.settings import Settings
 
 alerts = typer.Typer(no_args_is_help=True, help="Alerts, and the people they are for.")
@@ -67,6 +68,16 @@ def hold(alert: IdArgument, by: ByOption, config: ConfigOption = DEFAULT_CONFIG,
 def reported(alert: IdArgument, by: ByOption, config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
     """The final report of its study is known: no alert of the study leaves the house any more (HoldWhenReported)."""
     _told(read_settings(config), alert, lambda desk, subject: desk.reported(subject, by), as_json, alert_words.shown)
+
+
+@alerts.command()
+def withdraw(
+    alert: IdArgument, by: ByOption, config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False,
+    wrong_patient: Annotated[bool, typer.Option("--wrong-patient", help="The images were of another patient.")] = False,
+) -> None:
+    """The result does not stand: every RIS and everybody who was told of it is told so. Cannot be undone."""
+    kind: RetractionKind = "wrong-patient" if wrong_patient else "withdrawal"
+    _told(read_settings(config), alert, lambda desk, subject: desk.withdraw(subject, by, kind), as_json, alert_words.shown)
 
 
 @alerts.command()

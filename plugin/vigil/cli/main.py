@@ -18,6 +18,7 @@ from vigil.cli import words
 from vigil.cli.alerts import alerts
 from vigil.cli.beside import DEFAULT_CONFIG, BesideOrthanc, ConfigOption, JsonOption, read_settings, tell
 from vigil.cli.deliveries import deliveries
+from vigil.cli.doctor import doctor, support_bundle
 from vigil.cli.errors import NothingFound
 from vigil.cli.models import models
 from vigil.domain.clock import SystemClock
@@ -34,6 +35,8 @@ app.add_typer(models, name="models")
 app.add_typer(config_app, name="config")
 app.add_typer(alerts, name="alerts")
 app.add_typer(deliveries, name="deliveries")
+app.command()(doctor)
+app.command()(support_bundle)
 
 
 @app.command()

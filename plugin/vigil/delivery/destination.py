@@ -236,6 +236,7 @@ def ris_destination(name: str, settings: Settings) -> RisDestination:
             application_acknowledgement=profile.application_acknowledgement,
             character_set=profile.character_set, result_status=profile.result_status,
             priority=PriorityIn(profile.priority), acr_category=AcrIn(profile.acr_category),
+            patient_class=profile.patient_class,
             study_uid=StudyUidAs(profile.study_uid), study=_code(profile.study_uid_code), zds=profile.zds,
             link=profile.link, link_as=LinkAs(profile.link_as), coded_answer=profile.coded_answer, values=profile.values,
             notes=profile.notes, coding_systems=profile.coding_systems, test=profile.test,

@@ -54,6 +54,8 @@ FAULT_OF_AN_OBJECT = {400: CANNOT_UNDERSTAND, 409: PROCESSING_FAILURE, 413: RESO
                       422: CANNOT_UNDERSTAND}
 """What a server may say of a whole request because of one object, as the failure reason of an object."""
 PASSING = (408, 425, 429, 500, 502, 503, 504)
+WEB_TLS_KEYS = ("CertificateAuthority", "ClientCertificate", "ClientCertificate")
+"""What the settings of a DICOMweb server call the files of its TLS."""
 
 _ADVICE = {
     400: "it does not understand the request; see that Url names a DICOMweb service (STOW-RS)",
@@ -217,7 +219,7 @@ class _Server:
         if self._parts.scheme == "http":
             return http.client.HTTPConnection(host, port, timeout=target.connect_timeout_s)
         files = TlsFiles(target.certificate_authority, target.client_certificate)
-        context = client_context(files, target.label, keys=("CertificateAuthority", "ClientCertificate", "ClientCertificate"))
+        context = client_context(files, target.label, keys=WEB_TLS_KEYS)
         return http.client.HTTPSConnection(host, port, timeout=target.connect_timeout_s, context=context)
 
     def _untrusted(self, error: ssl.SSLError) -> DestinationRefused:

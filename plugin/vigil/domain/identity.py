@@ -66,3 +66,13 @@ def delivery_id(destination: str, analysis: str, revision: int) -> str:
 def message_control_id(destination: str, analysis: str, revision: int) -> str:
     """MSH-10, 20 characters: the same for every attempt, another for every revision."""
     return "V" + digest("message", destination, analysis, str(revision))[:19].upper()
+
+
+def retraction_id(destination: str, analysis: str, revision: int) -> str:
+    """Of the delivery that takes back what this one told."""
+    return f"retract|{destination}|{analysis}|{revision}"
+
+
+def retraction_control_id(destination: str, analysis: str, revision: int) -> str:
+    """MSH-10 of the message that takes back what this one told."""
+    return "V" + digest("retraction", destination, analysis, str(revision))[:19].upper()

@@ -28,7 +28,7 @@ def register_alerts(routes: Routes, house: Callable[[], House | None], missing: 
 
     routes.add("/vigil/alerts", lambda _: ready(lambda running: Reply.json(running.alerts.alerts())))
     routes.add("/vigil/alerts/([0-9a-f]+)", lambda groups: ready(lambda running: _show(running, groups[0])))
-    routes.add_written("/vigil/alerts/([0-9a-f]+)/(acknowledge|hold|reported|resend)",
+    routes.add_written("/vigil/alerts/([0-9a-f]+)/(acknowledge|hold|reported|withdraw|resend)",
                        lambda posted: ready(lambda running: _act(running, posted)))
     routes.add_written("/vigil/acknowledge/([A-Za-z0-9_-]+)",
                        lambda posted: ready(lambda running: _take(running, posted)),
@@ -54,7 +54,8 @@ def _act(house: House, posted: Posted) -> Reply:
         return Reply.json({"error": "send application/json"}, UNSUPPORTED)
     desk = house.people.desk
     try:
-        by = staff_name(_name(posted.body))
+        said = _said(posted.body)
+        by = staff_name(said["by"] if isinstance(said.get("by"), str) else "")
         subject = desk.find(alert).analysis_id
         if action == "acknowledge":
             desk.acknowledge(subject, by, "rest")
@@ -62,6 +63,8 @@ def _act(house: House, posted: Posted) -> Reply:
             desk.hold(subject, by)
         elif action == "reported":
             desk.reported(subject, by)
+        elif action == "withdraw":
+            desk.withdraw(subject, by, "wrong-patient" if said.get("wrong_patient") is True else "withdrawal")
         else:
             desk.resend(subject, by)
     except AlertUnknown as error:
@@ -73,13 +76,12 @@ def _act(house: House, posted: Posted) -> Reply:
     return Reply.json(house.alerts.alert(subject))
 
 
-def _name(body: bytes) -> str:
+def _said(body: bytes) -> dict[str, Any]:
     try:
         content: Any = json.loads(body[:LARGEST_BODY])
     except ValueError:
-        return ""
-    by = content.get("by") if isinstance(content, dict) else None
-    return by if isinstance(by, str) else ""
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _page(house: House, token: str) -> Reply:

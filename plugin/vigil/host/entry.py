@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from vigil.host.alert_routes import register_alerts
 from vigil.host.routes import UNAVAILABLE, Reply, Routes
+from vigil.oversight.doctor.libraries import environment
 from vigil.pipeline.events import Event, EventKind, EventQueue
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Vigil:
         routes = self._routes
         routes.add_fixed("/vigil/health/live", Reply.json({"live": True}))
         routes.add("/vigil/health/ready", self._ready)
+        routes.add("/vigil/environment", lambda _: Reply.json(environment()))
         routes.add("/vigil/metrics", self._metrics)
         routes.add("/vigil/analyses", self._analyses)
         routes.add("/vigil/studies/([0-9a-f-]+)", self._study)

@@ -8,6 +8,7 @@ import ssl
 import threading
 from urllib.parse import urlsplit
 
+from vigil.delivery.tls import trusting
 from vigil.host.errors import OrthancRefused, OrthancUnreachable
 
 NOT_FOUND = 404
@@ -26,7 +27,7 @@ class HttpTransport:
         self._host, self._port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
         self._prefix = parts.path.rstrip("/")
         self._timeout_s = timeout_s
-        self._tls = (tls or ssl.create_default_context()) if parts.scheme == "https" else None
+        self._tls = (tls or trusting(None)) if parts.scheme == "https" else None
         credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
         self._headers = {"Authorization": f"Basic {credentials}"} if user else {}
         self._local = threading.local()
@@ -39,6 +40,9 @@ class HttpTransport:
         if answer is None:
             raise OrthancRefused(f"Orthanc does not know {path}")
         return answer
+
+    def put(self, path: str, body: bytes) -> bytes | None:
+        return self._request("PUT", path, body)
 
     def dicom(self, instance_orthanc_id: str) -> bytes | None:
         return self.get(f"/instances/{instance_orthanc_id}/file")

@@ -34,6 +34,10 @@ class Transport(Protocol):
 
     def post(self, path: str, body: bytes) -> bytes: ...
 
+    def put(self, path: str, body: bytes) -> bytes | None:
+        """The answer's body, or None where Orthanc does not know the resource."""
+        ...
+
     def dicom(self, instance_orthanc_id: str) -> bytes | None:
         """The file of an instance, or None where it is gone."""
         ...
@@ -101,6 +105,9 @@ class RestGateway:
             raise OrthancRefused(f"Orthanc did not store an object of ours: {answer['Status']}; its log should say why")
         status = STORED_AS[answer["Status"]]
         return StoreOutcome(orthanc_id=str(answer["ID"]), orthanc_study_id=str(answer["ParentStudy"]), status=status)
+
+    def label(self, orthanc_study_id: str, label: str) -> bool:
+        return self._transport.put(f"/studies/{orthanc_study_id}/labels/{label}", b"") is not None
 
     def _json(self, path: str) -> Any:
         body = self._transport.get(path)

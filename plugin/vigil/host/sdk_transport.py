@@ -32,6 +32,9 @@ class SdkTransport:
             raise OrthancRefused(f"Orthanc does not know {path}")
         return answer
 
+    def put(self, path: str, body: bytes) -> bytes | None:
+        return self._call("put", path, lambda: self._sdk.RestApiPut(path, body))
+
     def dicom(self, instance_orthanc_id: str) -> bytes | None:
         return self._call("read instance", instance_orthanc_id,
                           lambda: self._sdk.GetDicomForInstance(instance_orthanc_id))

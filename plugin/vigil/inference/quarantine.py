@@ -82,6 +82,11 @@ def release(marker: Path, model_id: str) -> bool:
     return True
 
 
+def quarantined(marker: Path) -> tuple[str, ...]:
+    """The models in quarantine, read beside a running Orthanc: nothing is counted and nothing written."""
+    return tuple(name for name, count in _deaths(_crashes(marker)).items() if count > DEATHS_ALLOWED)
+
+
 def _crashes(marker: Path) -> Path:
     return marker.with_name("crashes.json")
 

@@ -1,1 +1,1 @@
-"""Drift, performance, feedback, stop rules, replay: the room is kept; its work comes later."""
+"""What watches over the whole: the doctor and the support bundle. Drift, performance, stop rules and replay come later."""

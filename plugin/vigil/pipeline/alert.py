@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
+
+from pydicom import Dataset
 
 from vigil.delivery.destination import RisDestination, ris_destination
 from vigil.delivery.errors import DestinationRefused
 from vigil.delivery.hl7.alert import Alert, AlertKind
-from vigil.delivery.hl7.message import ComposedMessage, compose
+from vigil.delivery.hl7.message import compose
 from vigil.delivery.hl7.mllp import MllpClient
 from vigil.domain.answer import Analysis, Answer, AnswerKind
 from vigil.domain.clock import Clock
 from vigil.domain.errors import Category
-from vigil.domain.identity import filler_order_number, message_control_id
+from vigil.domain.identity import delivery_id, filler_order_number, message_control_id, retraction_control_id
 from vigil.inference.registry import InstalledModel
-from vigil.intake.header import read_dataset
+from vigil.intake.part10 import read_dataset, read_instance
 from vigil.pipeline.deliver import Refused, Suppressed
 from vigil.pipeline.permission import ModelMissing, Permission
 from vigil.pipeline.reference import References
-from vigil.records.entries import DeliveryRecord
+from vigil.pipeline.retract import cause_of
+from vigil.pipeline.told import newer_analyses, told_before, told_newer
+from vigil.records.entries import RETRACTION, DeliveryRecord
 from vigil.records.ledger import Ledger
 from vigil.results.objects import Role
 from vigil.settings import Settings
@@ -50,24 +55,25 @@ class ToRis:
         destination = self._destinations.get(delivery.destination)
         if destination is None:
             raise Suppressed(f"the destination '{delivery.destination}' is no longer in the settings")
-        control_id = message_control_id(delivery.destination, analysis.analysis_id, analysis.revision)
+        retracts = delivery.purpose == RETRACTION
+        control_id = (retraction_control_id if retracts else message_control_id)(
+            delivery.destination, analysis.analysis_id, analysis.revision)
         accepted = self._ledger.acknowledgement(delivery.delivery_id)
         if accepted is not None and accepted.code in ACCEPTED:  # a kill fell between the acknowledgement and its record
             return {"control_id": control_id, "acknowledgement": accepted.code}
-        told = self._told_before(delivery, analysis)
-        allowed = self._permission.to_alert(
-            analysis, answer, destination.profile.answer_kinds, self._owed_since(delivery),
-            alerted_before=told is not None)
-        if not allowed.allowed:
-            raise Suppressed(allowed.reason, category=allowed.category)
-        if (newer := self._overtaken(delivery, analysis, answer)) is not None:
-            raise Suppressed(newer)
+        replaces = None if retracts else told_before(self._ledger, delivery.destination, analysis)
+        why_not = (self._why_not_retracted(delivery) if retracts
+                   else self._why_not(delivery, analysis, answer, destination, told=replaces))
+        if why_not is not None:
+            raise why_not
         message = self._ledger.message(delivery.delivery_id)
         evidence: dict[str, object] = {"control_id": control_id}
         if message is None:
-            composed = self._compose(analysis, answer, destination, control_id, replaces=told)
+            head = self._told_head(delivery) if retracts else self._head(analysis)
+            alert = self._alert(analysis, answer, read_dataset(head), control_id)
+            composed = compose(self._retracting(alert) if retracts else _telling(alert, replaces), destination.profile)
             message = self._ledger.freeze_message(
-                delivery.delivery_id, control_id, composed.content, self._clock.now())
+                delivery.delivery_id, control_id, composed.content, self._clock.now(), None if retracts else head)
             if composed.warnings:
                 evidence["warnings"] = list(composed.warnings)
         acknowledgement = self._clients[delivery.destination].send(message, control_id, self._stop)
@@ -92,6 +98,24 @@ class ToRis:
         owed = now - delivery.owed_from <= timedelta(hours=self._settings.retry.deadline_hours)
         return delivery.created_at if owed else now
 
+    def _why_not(self, delivery: DeliveryRecord, analysis: Analysis, answer: Answer, destination: RisDestination,
+                 *, told: Answer | None) -> Suppressed | None:
+        allowed = self._permission.to_alert(
+            analysis, answer, destination.profile.answer_kinds, self._owed_since(delivery), alerted_before=told is not None)
+        if not allowed.allowed:
+            return Suppressed(allowed.reason, category=allowed.category)
+        if self._ledger.retraction(analysis.analysis_id) is not None:
+            return Suppressed("it was taken back before it was accepted")
+        newer = self._overtaken(delivery, analysis, answer)
+        return None if newer is None else Suppressed(newer)
+
+    def _why_not_retracted(self, delivery: DeliveryRecord) -> Suppressed | None:
+        """Nothing but a newer answer keeps it back: that bears the same order number, and stands."""
+        record = self._ledger.analysis(delivery.analysis_id)
+        if record is not None and told_newer(self._ledger, delivery.destination, record):
+            return Suppressed("a newer analysis of the study was sent to it first")
+        return None
+
     def _overtaken(self, delivery: DeliveryRecord, analysis: Analysis, answer: Answer) -> str | None:
         """Why an answer may no longer be sent though it was owed: the last word that a receiver gets must be the newest. A
         positive that was not tried yet gives way to a newer answer of the model alone, not to a study that cannot be
@@ -99,48 +123,49 @@ class ToRis:
         record = self._ledger.analysis(analysis.analysis_id)
         if record is None or record.superseded_by is None:
             return None
-        analysed = False
-        while record is not None and record.superseded_by is not None:
-            newer = record.superseded_by
-            if any(later.destination == delivery.destination and later.state != "suppressed"
-                   and self._ledger.message(later.delivery_id) is not None for later in self._ledger.deliveries(newer)):
-                return "a newer analysis of the study was sent to it first"
-            record = self._ledger.analysis(newer)
-            analysed = analysed or (record is not None and record.answer is not None and record.answer.kind.analysed)
+        if told_newer(self._ledger, delivery.destination, record):
+            return "a newer analysis of the study was sent to it first"
+        analysed = any(later.answer is not None and later.answer.kind.analysed for later in newer_analyses(self._ledger, record))
         if delivery.attempts == 0 and (analysed or answer.kind is not AnswerKind.POSITIVE):
             return "a newer analysis of the study superseded it before it was sent"
         return None
 
-    def _told_before(self, delivery: DeliveryRecord, analysis: Analysis) -> Answer | None:
-        """The answer that this destination was told last, or may have been, of the analyses that this one supersedes."""
-        before = analysis.predecessor_id
-        while before is not None:
-            record = self._ledger.analysis(before)
-            if record is not None and record.answer is not None and any(
-                    earlier.destination == delivery.destination and earlier.state != "suppressed"
-                    and self._ledger.message(earlier.delivery_id) is not None for earlier in self._ledger.deliveries(before)):
-                return record.answer
-            before = None if record is None else record.analysis.predecessor_id
-        return None
-
-    def _compose(
-        self, analysis: Analysis, answer: Answer, destination: RisDestination, control_id: str, *, replaces: Answer | None,
-    ) -> ComposedMessage:
-        model = self._models.get(analysis.model_id)
-        if model is None or model.manifest is None:
-            raise ModelMissing(f"the model '{analysis.model_id}' is not installed; install it again, and the alert goes out")
+    def _head(self, analysis: Analysis) -> bytes:
+        """Of the image that the results copy, without its pixels."""
         reference = self._references.head(analysis)
         if reference is None:
             raise Suppressed("the study was deleted before it could be alerted", category=Category.STUDY_DELETED)
-        kind = AlertKind.RESULT if answer.kind.analysed else AlertKind.NOT_ANALYSED
-        override = self._settings.models[analysis.model_id].alert_override
-        return compose(Alert(
-            analysis=analysis, answer=answer, manifest=model.manifest, patient_study=read_dataset(reference),
+        return read_instance(reference).head
+
+    def _told_head(self, delivery: DeliveryRecord) -> bytes:
+        """What the message that is taken back was made from: the patient may be another by now, and the images gone."""
+        kept = self._ledger.message_header(delivery_id(delivery.destination, delivery.analysis_id, delivery.revision))
+        if kept is None:
+            raise Refused("nothing is kept of the message that it takes back; tell whoever runs the receiver")
+        return kept
+
+    def _alert(self, analysis: Analysis, answer: Answer, header: Dataset, control_id: str) -> Alert:
+        model = self._models.get(analysis.model_id)
+        if model is None or model.manifest is None:
+            raise ModelMissing(f"the model '{analysis.model_id}' is not installed; install it again, and the alert goes out")
+        site = self._settings.models.get(analysis.model_id)
+        override = None if site is None else site.alert_override
+        return Alert(
+            analysis=analysis, answer=answer, manifest=model.manifest, patient_study=header,
             filler_order_number=filler_order_number(analysis.orthanc_study_id, analysis.model_id), control_id=control_id,
             created_at=self._clock.now(), revision=analysis.revision,
-            kind=kind if replaces is None else AlertKind.CORRECTION, replaces=replaces,
-            report_uid=self._report_uid(analysis), override=None if override is None else override.by), destination.profile)
+            kind=AlertKind.RESULT if answer.kind.analysed else AlertKind.NOT_ANALYSED,
+            report_uid=self._report_uid(analysis), override=None if override is None else override.by)
+
+    def _retracting(self, alert: Alert) -> Alert:
+        retraction = self._ledger.retraction(alert.analysis.analysis_id)
+        assert retraction is not None  # noqa: S101 - it was written down together with this delivery
+        return replace(alert, kind=AlertKind(retraction.kind), cause=cause_of(retraction))
 
     def _report_uid(self, analysis: Analysis) -> str | None:
         return next((item.sop_instance_uid for item in self._ledger.objects(analysis.analysis_id)
                      if item.role == Role.REPORT), None)
+
+
+def _telling(alert: Alert, replaces: Answer | None) -> Alert:
+    return alert if replaces is None else replace(alert, kind=AlertKind.CORRECTION, replaces=replaces)

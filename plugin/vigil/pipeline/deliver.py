@@ -153,20 +153,21 @@ class Courier:
         now = self._clock.now()
         reason = Reason(error.category, error.message)
         late = now - delivery.owed_from > timedelta(hours=self._retry.deadline_hours)
-        tired = isinstance(error, Refused) and delivery.attempts + 1 >= self._retry.refused_attempts
+        refused = isinstance(error, Refused)
+        tired = refused and delivery.refusals + 1 >= self._retry.refused_attempts
         waits = isinstance(error, Unconfirmed)
         if not waits:
             self._metrics.delivery_failed(delivery.destination, reason.category.value)
         closed_for_s, unreachable = self._closed_for_s(error, delay_s), isinstance(error, DestinationUnreachable)
         if late or tired:
-            self._ledger.record_attempt(delivery.delivery_id, now, reason, None)
+            self._ledger.record_attempt(delivery.delivery_id, now, reason, None, refused=refused)
             self._finish(delivery, "parked", reason, {}, log)
             return Tried(None, closed_for_s, unreachable)
         next_at = now + timedelta(seconds=delay_s)
         if waits:
             self._ledger.note_unconfirmed(delivery.delivery_id, reason, next_at)
         else:
-            self._ledger.record_attempt(delivery.delivery_id, now, reason, next_at)
+            self._ledger.record_attempt(delivery.delivery_id, now, reason, next_at, refused=refused)
         log.warning("delivery-waits", category=reason.category.value, attempt=delivery.attempts + 1)
         return Tried(delay_s, closed_for_s, unreachable)
 

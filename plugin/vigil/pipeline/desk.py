@@ -1,5 +1,6 @@
-"""What people do with alerts: acknowledge, hold, send again, say that the final report is known. By the command line (beside a
-running Orthanc), over REST, by a link, by a webhook's answer: one place for all, so that ledger and audit say the same.
+"""What people do with alerts: acknowledge, hold, withdraw, send again, say that the final report is known. By the command
+line (beside a running Orthanc), over REST, by a link, by a webhook's answer: one place for all, so that ledger and audit say the
+same.
 
 Everything here is a row in the ledger. The running Vigil asks it before each attempt, and finds within seconds what was reopened.
 """
@@ -8,9 +9,12 @@ from __future__ import annotations
 
 from vigil.domain.clock import Clock
 from vigil.pipeline.errors import AlertUnchanged, AlertUnknown
+from vigil.pipeline.retract import Retractor
+from vigil.pipeline.told import newer_analyses
 from vigil.records.audit import Audit
-from vigil.records.entries import OPEN, WAITING, CriticalResult, PersonAcknowledgement
+from vigil.records.entries import OPEN, RETRACTION, WAITING, CriticalResult, PersonAcknowledgement
 from vigil.records.ledger import Ledger
+from vigil.records.retractions import RetractionKind
 
 SHORTEST_ID = 6
 
@@ -22,6 +26,7 @@ class AlertDesk:
         self._ledger = ledger
         self._audit = audit
         self._clock = clock
+        self._retractor = Retractor(ledger, audit, clock)
 
     def find(self, beginning: str) -> CriticalResult:
         """The alert whose id begins so. Raises :class:`AlertUnknown`."""
@@ -58,17 +63,33 @@ class AlertDesk:
             self._look_again(each.analysis.analysis_id)
         self._audit.append("study-reported", analysis_id, actor=by, role="person", evidence={})
 
-    def resend(self, analysis_id: str, by: str) -> int:
-        """Lets a held alert go, and sends what was parked, held or suppressed again. Returns how many deliveries were reopened.
-        Raises :class:`AlertUnchanged` where there is nothing to send again."""
+    def withdraw(self, analysis_id: str, by: str, kind: RetractionKind) -> None:
+        """The result does not stand: whoever was told of it, by HL7, mail or webhook, is told so. Raises :class:`AlertUnchanged`
+        where that was done, or where a newer answer of the study was told and stands for it."""
         record = self._ledger.analysis(analysis_id)
-        if record is not None and self._ledger.held(record.analysis.orthanc_study_id) is not None:
+        if record is None or self._ledger.retraction(analysis_id) is not None:
+            raise AlertUnchanged("the alert was withdrawn before")
+        told = [later for later in newer_analyses(self._ledger, record) if self._ledger.told(later.analysis.analysis_id)]
+        if told:
+            raise AlertUnchanged("a newer analysis of the study replaced it, and was told; that one is "
+                                 f"{told[-1].analysis.analysis_id[:12]}")
+        chain = [each for each in self._ledger.analyses(record.analysis.orthanc_study_id)
+                 if each.analysis.model_id == record.analysis.model_id and each.analysis.revision <= record.analysis.revision]
+        self._retractor.retract(chain, kind, by)
+
+    def resend(self, analysis_id: str, by: str) -> int:
+        """Lets a held alert go, and sends what was parked, held or suppressed again; of one that was withdrawn, its withdrawal
+        alone. Returns how many deliveries were reopened. Raises :class:`AlertUnchanged` where there is nothing to send again."""
+        record = self._ledger.analysis(analysis_id)
+        withdrawn = self._ledger.retraction(analysis_id) is not None
+        if not withdrawn and record is not None and self._ledger.held(record.analysis.orthanc_study_id) is not None:
             raise AlertUnchanged("the final report of its study is known, so its alerts stay in the house")
-        released = self._ledger.release(analysis_id)
+        released = not withdrawn and self._ledger.release(analysis_id)
         now = self._clock.now()
         if released:
             self._ledger.reopen_critical(analysis_id, now)
-        alerts = [item for item in self._ledger.deliveries(analysis_id) if item.kind == "hl7"]
+        alerts = [item for item in self._ledger.deliveries(analysis_id)
+                  if item.kind == "hl7" and (item.purpose == RETRACTION or not withdrawn)]
         reopened = [item.delivery_id for item in alerts if self._ledger.reopen_delivery(item.delivery_id, now)]
         if not released and not reopened:
             raise AlertUnchanged("its messages are on their way already" if any(item.state == WAITING for item in alerts)

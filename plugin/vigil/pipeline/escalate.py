@@ -32,7 +32,7 @@ from vigil.pipeline.outbox import KICK_EVERY_S, OVERDUE_S, why_held
 from vigil.pipeline.permission import ModelMissing, Permission
 from vigil.pipeline.promise import AlertPromises
 from vigil.records.audit import Audit
-from vigil.records.entries import OPEN, AnalysisRecord, CriticalResult, Notification
+from vigil.records.entries import OPEN, WITHDRAWAL, AnalysisRecord, CriticalResult, Notification
 from vigil.records.ledger import Ledger
 from vigil.settings import EscalationSettings, Settings
 from vigil.settings.escalation import CATEGORIES
@@ -41,8 +41,6 @@ from vigil.telemetry.logs import Log
 ESCALATE = "escalate"
 NOTIFY = "notify"
 ESCALATION = "escalation"
-WITHDRAWAL = -1
-"""The step of a message that takes back what was told."""
 MODEL_RETRY_S = 60.0
 
 
@@ -101,6 +99,8 @@ class Escalations:
         tasks += [self._alerts.promise(record, name) for name in sorted(told) if name in self._settings.ris]
         analysis, answer = record.analysis, record.answer
         if answer is None or answer.kind is not AnswerKind.POSITIVE or not self._allowed(record, now):
+            return tasks
+        if self._ledger.retraction(analysis.analysis_id) is not None:
             return tasks
         category = gravest_category(answer)
         climbs = bool(self._rules.ladders.get(category or 0))

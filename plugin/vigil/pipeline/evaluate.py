@@ -20,6 +20,7 @@ from vigil.intake.header import ImageHeader
 from vigil.intake.part10 import read_instance
 from vigil.intake.study import HeaderCache, StudyContent, StudyReader
 from vigil.pipeline.engine import Engine, Task
+from vigil.pipeline.retract import OtherPatients, Retractor
 from vigil.records.audit import Audit
 from vigil.records.decision import Decision
 from vigil.records.ledger import Ledger
@@ -50,6 +51,8 @@ class Evaluator:
         self._clock = clock
         self._log = log
         self._metrics = metrics
+        self._other_patients = OtherPatients(
+            gateway=gateway, ledger=ledger, retractor=Retractor(ledger, audit, clock), log=log)
         self._reader = StudyReader(gateway, ledger.own_sop_instance_uids, headers)
 
     def evaluate(self, study_id: str, *, told_stable: bool = False) -> None:
@@ -68,6 +71,7 @@ class Evaluator:
                 and (known.next_look_at is None or known.next_look_at > now)):
             self._ledger.mark_evaluated(study_id, now, fingerprint, known.next_look_at)
             return
+        self._other_patients.look(study, (header.sop_instance_uid for header in content.headers))
         arrived = known.touched_at if known is not None and known.touched_at is not None else study.last_update
         looks: list[datetime] = []
         with self._metrics.stage("evaluate"):

@@ -24,13 +24,14 @@ from vigil.inference.registry import InstalledModel
 from vigil.intake.header import read_dataset
 from vigil.pipeline.desk import AlertDesk
 from vigil.pipeline.engine import Verdict
-from vigil.pipeline.escalate import WITHDRAWAL, notify_task
+from vigil.pipeline.escalate import notify_task
 from vigil.pipeline.outbox import why_held
 from vigil.pipeline.reference import References
+from vigil.pipeline.retract import cause_of
 from vigil.pipeline.retry import Backoff
 from vigil.records.audit import Audit
 from vigil.records.criticals import NotificationState
-from vigil.records.entries import OPEN, AnalysisRecord, CriticalResult, Notification
+from vigil.records.entries import OPEN, WITHDRAWAL, AnalysisRecord, CriticalResult, Notification, Retraction
 from vigil.records.ledger import Ledger
 from vigil.settings import Settings
 from vigil.telemetry.logs import Log
@@ -50,14 +51,15 @@ class Notices:
         self._models = models
         self._links = links
 
-    def make(self, critical: CriticalResult, record: AnalysisRecord, step: int, channel: str) -> Notice:
+    def make(self, critical: CriticalResult, record: AnalysisRecord, step: int, channel: str,
+             retraction: Retraction | None = None) -> Notice:
         content, answer = self._content, record.answer
         accession, description = self._of_study(record) if content.accession_number or content.study_description else (None, None)
         model = self._models.get(record.analysis.model_id)
         findings = () if answer is None else answer.findings
         return Notice(
             alert_id=critical.analysis_id, category=critical.category, found_at=critical.found_at, zone=self._zone,
-            withdrawn=step == WITHDRAWAL,
+            withdrawn=step == WITHDRAWAL, withdrawn_because=None if retraction is None else cause_of(retraction),
             research=model is not None and model.manifest is not None
             and model.manifest.regulatory.status is RegulatoryStatus.RESEARCH,
             finding=", ".join(item.concept.meaning for item in findings) or None if content.finding else None,
@@ -138,7 +140,7 @@ class Notifier:
     def _send(self, note: Notification, critical: CriticalResult, record: AnalysisRecord) -> str | None:
         """The name of who acknowledges, where a webhook's answer says so."""
         message_id = digest("notice", note.analysis_id, str(note.step), note.channel)[:32]
-        notice = self._notices.make(critical, record, note.step, note.channel)
+        notice = self._notices.make(critical, record, note.step, note.channel, self._ledger.retraction(note.analysis_id))
         server = self._mail.get(note.channel)
         if server is not None:
             send_mail(server, mail(notice, message_id, self._clock.now(), server.settings.sender, server.settings.to), self._stop)
@@ -169,25 +171,27 @@ class Notifier:
         reason = Reason(error.category, error.message)
         refused = isinstance(error, DestinationRefused | DestinationInvalid) and not isinstance(error, DestinationBusy)
         self._metrics.delivery_failed(note.channel, reason.category.value)
-        if (refused and note.attempts + 1 >= retry.refused_attempts) or now - note.at > timedelta(hours=retry.deadline_hours):
-            self._finish(note, "failed", log, reason)
+        if (refused and note.refusals + 1 >= retry.refused_attempts) or now - note.at > timedelta(hours=retry.deadline_hours):
+            self._finish(note, "failed", log, reason, refused=refused)
             return Verdict()
         pause_s = retry.maximum_delay_seconds if refused else self._backoff.delay_s(note.attempts + 1)
         if critical.category == 1:
             pause_s = min(pause_s, URGENT_LONGEST_PAUSE_S)
         due: datetime = now + timedelta(seconds=pause_s)
-        self._record(note, "waiting", reason, due)
+        self._record(note, "waiting", reason, due, refused=refused)
         log.warning("notification-waits", category=reason.category.value)
         return Verdict(follow=(notify_task(note, due, now),))
 
-    def _finish(self, note: Notification, state: NotificationState, log: Log, reason: Reason | None = None) -> None:
-        self._record(note, state, reason, None)
+    def _finish(self, note: Notification, state: NotificationState, log: Log, reason: Reason | None = None, *,
+                refused: bool = False) -> None:
+        self._record(note, state, reason, None, refused=refused)
         self._audit.append(f"notification-{state}", note.analysis_id, actor="vigil", role="system", evidence={
             "step": note.step, "channel": note.channel, "method": note.method,
             "reason": None if reason is None else reason.category.value})
         self._metrics.notification_ended(note.channel, state)
         log.info(f"notification-{state}", category=None if reason is None else reason.category.value)
 
-    def _record(self, note: Notification, state: NotificationState, reason: Reason | None, next_at: datetime | None) -> None:
-        self._ledger.record_notification(
-            note.analysis_id, note.step, note.channel, state, self._clock.now(), reason=reason, next_at=next_at)
+    def _record(self, note: Notification, state: NotificationState, reason: Reason | None, next_at: datetime | None, *,
+                refused: bool) -> None:
+        self._ledger.record_notification(note.analysis_id, note.step, note.channel, state, self._clock.now(), reason=reason,
+                                         next_at=next_at, refused=refused)

@@ -17,7 +17,8 @@ from vigil.domain.clock import Clock
 from vigil.domain.errors import Category, Stopping
 from vigil.pipeline.deliver import Courier, ris_queue
 from vigil.pipeline.engine import Task, Verdict
-from vigil.records.entries import STAT, WAITING, DeliveryRecord
+from vigil.pipeline.told import takes_back
+from vigil.records.entries import RETRACTION, STAT, WAITING, DeliveryRecord
 from vigil.records.ledger import Ledger
 from vigil.settings import Settings
 
@@ -114,7 +115,12 @@ class Outboxes:
         return self._ledger.first_in_outbox(name, now, now + timedelta(seconds=self._retry.maximum_delay_seconds + OVERDUE_S))
 
     def _held(self, delivery: DeliveryRecord) -> Reason | None:
-        return why_held(self._ledger, delivery.analysis_id, self._hold_when_reported)
+        """What takes back is never kept back: neither by a hold nor after the final report, beside which it would leave a wrong
+        word standing. It bears our own order number, so it cannot overwrite the report."""
+        if delivery.purpose == RETRACTION:
+            return None
+        when_reported = self._hold_when_reported and not takes_back(self._ledger, delivery)
+        return why_held(self._ledger, delivery.analysis_id, when_reported)
 
     def _close(self, name: str, pause_s: float) -> None:
         now = time.monotonic()
@@ -133,7 +139,8 @@ class Outboxes:
 
     def _later(self, name: str) -> Verdict:
         """The moment at which to look again, as a task that bears that moment in its id: many ask for it, one is enqueued."""
-        due, now = self._ledger.outbox_due_at(name), self._clock.now()
+        now = self._clock.now()
+        due = now if self._first(name, now) is not None else self._ledger.outbox_due_at(name)
         if due is None:
             return Verdict()
         closed = self._closed.get(name)

@@ -87,6 +87,8 @@ class Storer:
                 end_deleted(self._ledger, self._audit, analysis, self._clock, delivered=bool(deliveries))
                 log.info("study-deleted", deliveries=len(deliveries))
                 return Verdict(follow=deliveries)
+            if record.answer.kind.analysed:
+                self._label(analysis, log)
             self._ledger.set_analysis_state(subject, "stored", self._told_kept_out(stored.kept_out, log))
             if not deliveries:
                 purge_sealed(self._ledger, subject)
@@ -124,6 +126,20 @@ class Storer:
         self._metrics.error("storage", error.category.value)
         log.warning("objects-kept-out", category=error.category.value)
         return Reason(error.category, error.message)
+
+    def _label(self, analysis: Analysis, log: Log) -> None:
+        """A convenience for lists of studies, which no result waits for."""
+        label = self._settings.analysed_label
+        if label is None:
+            return
+        try:
+            kept = self._gateway.label(analysis.orthanc_study_id, label)
+        except GatewayError as error:
+            self._metrics.error("label", error.category.value)
+            log.warning("label-refused", category=error.category.value)
+        else:
+            if not kept:
+                log.info("label-not-kept", reason="this Orthanc knows no labels, or the study is gone")
 
     def _deliveries(self, record: AnalysisRecord) -> tuple[Task, ...]:
         tasks: list[Task] = []

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from vigil.domain.answer import Answer, Reason
-from vigil.records.entries import AnalysisRecord, CriticalResult, DeliveryRecord, Notification
+from vigil.records.entries import RETRACTION, AnalysisRecord, CriticalResult, DeliveryRecord, Notification
 from vigil.records.ledger import Ledger
 
 TELLER = "Vigil"
@@ -67,7 +67,7 @@ class AlertAccount:
 
     def _alert(self, critical: CriticalResult, record: AnalysisRecord) -> dict[str, Any]:
         subject = critical.analysis_id
-        acknowledged = self._ledger.acknowledged_by(subject)
+        acknowledged, withdrawn = self._ledger.acknowledged_by(subject), self._ledger.retraction(subject)
         held = self._ledger.held(subject) or self._ledger.held(record.analysis.orthanc_study_id)
         return {
             "alert_id": subject,
@@ -86,6 +86,8 @@ class AlertAccount:
                 "channel": acknowledged.channel},
             "held": None if held is None else {
                 "by": held.by, "at": _time(held.at), "why": "held" if held.subject == subject else "final report known"},
+            "withdrawn": None if withdrawn is None else {
+                "kind": withdrawn.kind, "by": withdrawn.by, "at": _time(withdrawn.at)},
             "deliveries": [self._delivery(item) for item in self._alerts_of(subject)],
             "notifications": [
                 {"step": note.step + 1, "channel": note.channel, "method": note.method, "state": note.state,
@@ -96,7 +98,8 @@ class AlertAccount:
     def _delivery(self, delivery: DeliveryRecord) -> dict[str, Any]:
         accepted = self._ledger.acknowledgement(delivery.delivery_id)
         return {
-            "delivery_id": delivery.delivery_id, "destination": delivery.destination, "state": delivery.state,
+            "delivery_id": delivery.delivery_id, "destination": delivery.destination, "purpose": delivery.purpose,
+            "state": delivery.state,
             "attempts": delivery.attempts, "next_at": _time(delivery.next_attempt_at),
             "finished_at": _time(delivery.finished_at), "reason": _reason(delivery.reason),
             "accepted": None if accepted is None else accepted.code,
@@ -115,7 +118,7 @@ class AlertAccount:
 
         for delivery in self._alerts_of(critical.analysis_id):
             accepted = self._ledger.acknowledgement(delivery.delivery_id)
-            outcome = delivery.state if accepted is None else f"{delivery.state} ({accepted.code})"
+            outcome = _outcome_of(delivery) if accepted is None else f"{_outcome_of(delivery)} ({accepted.code})"
             yield row(delivery.destination, "hl7", delivery.finished_at or delivery.last_attempt_at, outcome)
         for note in self._ledger.notifications(critical.analysis_id):
             if note.method != "hl7":  # those stand above, with what became of them
@@ -123,6 +126,10 @@ class AlertAccount:
         acknowledged = self._ledger.acknowledged_by(critical.analysis_id)
         if acknowledged is not None:
             yield row(acknowledged.channel or "", acknowledged.method, None, "received", acknowledged.by, acknowledged.at)
+
+
+def _outcome_of(delivery: DeliveryRecord) -> str:
+    return f"withdrawal {delivery.state}" if delivery.purpose == RETRACTION else delivery.state
 
 
 def _outcome(note: Notification) -> str:

@@ -96,16 +96,17 @@ class Criticals(LedgerPart):
 
     def record_notification(
         self, analysis_id: str, step: int, channel: str, state: NotificationState, at: datetime,
-        *, reason: Reason | None = None, next_at: datetime | None = None,
+        *, reason: Reason | None = None, next_at: datetime | None = None, refused: bool = False,
     ) -> None:
-        """Counts an attempt. What was sent stays so."""
+        """Counts an attempt. What was sent stays so. ``refused``: the channel answered no."""
         ended = {} if state == "waiting" else {"at": at}
         with self._database.write() as connection:
             connection.execute(
                 update(notification)
                 .where(notification.c.analysis_id == analysis_id, notification.c.step == step,
                        notification.c.channel == channel, notification.c.state == "waiting")
-                .values(state=state, next_at=next_at, attempts=notification.c.attempts + 1, **ended,
+                .values(state=state, next_at=next_at, attempts=notification.c.attempts + 1,
+                        refusals=notification.c.refusals + int(refused), **ended,
                         **reason_columns("reason", reason)))
 
     def notification(self, analysis_id: str, step: int, channel: str) -> Notification | None:
@@ -188,4 +189,4 @@ def _critical(row: Row[Any]) -> CriticalResult:
 def _notification(row: Row[Any]) -> Notification:
     return Notification(
         analysis_id=row.analysis_id, step=row.step, channel=row.channel, method=row.method, state=row.state,
-        attempts=row.attempts, at=row.at, next_at=row.next_at, reason=reason_of(row, "reason"))
+        attempts=row.attempts, at=row.at, next_at=row.next_at, reason=reason_of(row, "reason"), refusals=row.refusals)

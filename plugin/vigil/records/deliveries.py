@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Connection, Row, func, select, update
 
 from vigil.domain.answer import Reason
 from vigil.records.database import insert_absent
@@ -26,10 +26,9 @@ class Deliveries(LedgerPart):
         """Promises a delivery. ``order_key``: what bears the same one keeps its order among itself (see
         :class:`vigil.records.outbox.Outbox`). Returns False where it was promised before."""
         with self._database.write() as connection:
-            return insert_absent(connection, delivery, {
+            return insert_delivery(connection, {
                 "delivery_id": delivery_id, "destination": destination, "kind": kind, "analysis_id": analysis_id,
-                "revision": revision, "state": WAITING, "created_at": at, "attempts": 0,
-                "priority": priority, "order_key": order_key,
+                "revision": revision, "created_at": at, "priority": priority, "order_key": order_key,
             })
 
     def delivery(self, delivery_id: str) -> DeliveryRecord | None:
@@ -47,10 +46,12 @@ class Deliveries(LedgerPart):
         with self._database.read() as connection:
             return [delivery_of(row) for row in connection.execute(query)]
 
-    def record_attempt(self, delivery_id: str, at: datetime, error: Reason | None, next_at: datetime | None) -> None:
-        """Counts an attempt. ``error``: why it failed, None where it did not. ``next_at``: when the next one is due."""
-        self._change(delivery_id, attempts=delivery.c.attempts + 1, last_attempt_at=at, next_at=next_at,
-                     **reason_columns("reason", error))
+    def record_attempt(self, delivery_id: str, at: datetime, error: Reason | None, next_at: datetime | None,
+                       *, refused: bool = False) -> None:
+        """Counts an attempt. ``error``: why it failed, None where it did not. ``next_at``: when the next one is due.
+        ``refused``: the destination answered, and will not take it as it is."""
+        self._change(delivery_id, attempts=delivery.c.attempts + 1, refusals=delivery.c.refusals + int(refused),
+                     last_attempt_at=at, next_at=next_at, **reason_columns("reason", error))
 
     def finish_delivery(self, delivery_id: str, state: str, at: datetime, reason: Reason | None = None) -> None:
         """Ends a delivery. What is delivered stays so: a later parking or cancelling does not unsay it."""
@@ -65,16 +66,19 @@ class Deliveries(LedgerPart):
             if not changed and not connection.execute(
                     select(delivery.c.sequence).where(delivery.c.delivery_id == delivery_id)).one_or_none():
                 raise LedgerRefused(f"the ledger holds no delivery {delivery_id}")
+            rank_order_of(connection, delivery_id)
 
     def reopen_delivery(self, delivery_id: str, at: datetime) -> bool:
-        """Sends a parked, suppressed, held or cancelled delivery again, by an operator's wish; its deadline runs anew. False
-        where it is delivered or waits."""
+        """Sends a parked, suppressed, held or cancelled delivery again, by an operator's wish; its deadline runs anew, and its
+        refusals are forgotten. False where it is delivered or waits."""
         with self._database.write() as connection:
-            return connection.execute(
+            reopened = connection.execute(
                 update(delivery)
                 .where(delivery.c.delivery_id == delivery_id, delivery.c.state.in_(REOPENED))
-                .values(state=WAITING, finished_at=None, next_at=at, owed_since=at)
+                .values(state=WAITING, finished_at=None, next_at=at, owed_since=at, refusals=0)
             ).rowcount == 1
+            rank_order_of(connection, delivery_id)
+        return reopened
 
     def record_object_status(self, delivery_id: str, sop_instance_uid: str, status: int, at: datetime, comment: str = "") -> None:
         """The C-STORE status (PS3.7 C) of an object, the newest one. The receiver's words are sealed: they may name a
@@ -116,10 +120,35 @@ def _comment_place(delivery_id: str, sop_instance_uid: str) -> str:
     return f"object_status|{delivery_id}|{sop_instance_uid}"
 
 
+def insert_delivery(connection: Connection, values: Mapping[str, Any]) -> bool:
+    """A delivery that waits. False where it was there before."""
+    inserted = insert_absent(connection, delivery, {
+        "state": WAITING, "attempts": 0, "urgency": values["priority"], **values})
+    if inserted:
+        rank_order_of(connection, values["delivery_id"])
+    return inserted
+
+
+def rank_order_of(connection: Connection, delivery_id: str) -> None:
+    """What waits of the order of this delivery is as urgent as the most urgent of it."""
+    this = connection.execute(
+        select(delivery.c.destination, delivery.c.order_key, delivery.c.priority)
+        .where(delivery.c.delivery_id == delivery_id)).one()
+    if this.order_key is None:
+        connection.execute(update(delivery).where(delivery.c.delivery_id == delivery_id).values(urgency=this.priority))
+        return
+    of_order = ((delivery.c.order_key == this.order_key) & (delivery.c.destination == this.destination)
+                & (delivery.c.state == WAITING))
+    urgency = connection.execute(select(func.min(delivery.c.priority)).where(of_order)).scalar_one()
+    if urgency is not None:
+        connection.execute(update(delivery).where(of_order, delivery.c.urgency != urgency).values(urgency=urgency))
+
+
 def delivery_of(row: Row[Any]) -> DeliveryRecord:
     return DeliveryRecord(
         delivery_id=row.delivery_id, destination=row.destination, kind=row.kind, analysis_id=row.analysis_id,
         revision=row.revision, state=row.state, created_at=row.created_at, attempts=row.attempts,
         last_attempt_at=row.last_attempt_at, next_attempt_at=row.next_at, reason=reason_of(row, "reason"),
-        finished_at=row.finished_at, priority=row.priority, owed_since=row.owed_since,
+        finished_at=row.finished_at, priority=row.priority, owed_since=row.owed_since, refusals=row.refusals,
+        purpose=row.purpose, order_key=row.order_key,
     )

@@ -21,8 +21,12 @@ RESULT_KINDS = frozenset({"dicom", "stow-rs"})
 FINISHED_DELIVERY = frozenset({"delivered", "parked", "suppressed", "held", "cancelled"})
 WAITING = "waiting"
 """The state of a delivery that is not finished."""
+RESULT, RETRACTION = "result", "retraction"
+"""What a delivery is for: to tell an answer, or to take back the one that was told."""
 STAT, ASAP, ROUTINE = 0, 1, 2
 """Priorities of a delivery: the lower goes first."""
+WITHDRAWAL = -1
+"""The step of a message to people that takes back what they were told."""
 OPEN = "open"
 """The state of a critical result that nobody has acknowledged yet."""
 
@@ -106,6 +110,10 @@ class DeliveryRecord:
     priority: int = ROUTINE
     owed_since: datetime | None = None
     """When a person asked for it again; None where nobody did."""
+    refusals: int = 0
+    """How many of its attempts were refused."""
+    purpose: str = RESULT
+    order_key: str | None = None
 
     @property
     def owed_from(self) -> datetime:
@@ -156,6 +164,7 @@ class Notification:
     at: datetime
     next_at: datetime | None
     reason: Reason | None
+    refusals: int = 0
 
 
 @dataclass(frozen=True)
@@ -166,6 +175,17 @@ class PersonAcknowledgement:
     by: str
     method: str
     channel: str | None
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Retraction:
+    """An answer that no longer stands, and none replaces it. ``kind``: "withdrawal" or "wrong-patient". ``by``: None where Vigil
+    found it out itself."""
+
+    analysis_id: str
+    kind: str
+    by: str | None
     at: datetime
 
 

@@ -24,6 +24,7 @@ from vigil.records.errors import LedgerUnavailable
 from vigil.records.messages import Messages
 from vigil.records.objects import Objects
 from vigil.records.outbox import Outbox
+from vigil.records.retractions import Retractions
 from vigil.records.schema import migrate
 from vigil.records.sealing import Sealer
 from vigil.records.studies import Installations, Studies
@@ -32,7 +33,8 @@ from vigil.records.tables import analysis, delivery, sealing_key, settings_snaps
 __all__ = ["AnalysisRecord", "DeliveryRecord", "Ledger", "ObjectRecord"]
 
 
-class Ledger(Installations, Studies, Decisions, Analyses, Objects, Deliveries, Commitments, Outbox, Messages, Criticals):
+class Ledger(Installations, Studies, Decisions, Analyses, Objects, Deliveries, Commitments, Outbox, Messages, Criticals,
+             Retractions):
     """Open it with :meth:`open`."""
 
     @classmethod

@@ -14,11 +14,14 @@ from vigil.records.tables import acknowledgement, message
 
 
 class Messages(LedgerPart):
-    def freeze_message(self, delivery_id: str, control_id: str, content: bytes, at: datetime) -> bytes:
-        """The frozen message of a delivery: this one, or the one that was frozen before."""
+    def freeze_message(self, delivery_id: str, control_id: str, content: bytes, at: datetime,
+                       header: bytes | None = None) -> bytes:
+        """The frozen message of a delivery: this one, or the one that was frozen before. ``header``: of patient and order, kept
+        for the message that may have to take this one back."""
         row = {"delivery_id": delivery_id, "control_id": control_id, "created_at": at,
                "sha256": hashlib.sha256(content).hexdigest(), "size": len(content),
-               "sealed": self._sealer.seal(content, _place(delivery_id))}
+               "sealed": self._sealer.seal(content, _place(delivery_id)),
+               "sealed_header": None if header is None else self._sealer.seal(header, _header_place(delivery_id))}
         with self._database.write() as connection:
             if insert_absent(connection, message, row):
                 return content
@@ -31,6 +34,13 @@ class Messages(LedgerPart):
             sealed = connection.execute(
                 select(message.c.sealed).where(message.c.delivery_id == delivery_id)).scalar_one_or_none()
         return None if sealed is None else self._sealer.unseal(sealed, _place(delivery_id))
+
+    def message_header(self, delivery_id: str) -> bytes | None:
+        """What :meth:`freeze_message` was given as ``header``."""
+        with self._database.read() as connection:
+            sealed = connection.execute(
+                select(message.c.sealed_header).where(message.c.delivery_id == delivery_id)).scalar_one_or_none()
+        return None if sealed is None else self._sealer.unseal(sealed, _header_place(delivery_id))
 
     def record_acknowledgement(self, delivery_id: str, code: str, text: str, at: datetime) -> None:
         """What the receiver answered (MSA-1, MSA-3). Its words are sealed: they may name a patient."""
@@ -53,6 +63,10 @@ class Messages(LedgerPart):
 
 def _place(delivery_id: str) -> str:
     return f"message|{delivery_id}"
+
+
+def _header_place(delivery_id: str) -> str:
+    return f"message_header|{delivery_id}"
 
 
 def _answer_place(delivery_id: str) -> str:

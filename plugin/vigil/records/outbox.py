@@ -10,7 +10,7 @@ import hmac
 from collections.abc import Set
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Subquery, func, or_, select
+from sqlalchemy import ColumnElement, exists, func, or_, select
 
 from vigil.domain.identity import digest
 from vigil.records.deliveries import delivery_of
@@ -27,19 +27,19 @@ class Outbox(LedgerPart):
     def first_in_outbox(self, destination: str, now: datetime, latest: datetime) -> DeliveryRecord | None:
         """What goes next; None where nothing is due. ``latest``: no pause is longer, so what would be due only after it was
         written down under a clock that has been put back since, and is due."""
-        heads = _heads(destination)
-        query = (select(delivery).join(heads, delivery.c.sequence == heads.c.head)
-                 .where(or_(delivery.c.next_at.is_(None), delivery.c.next_at <= now, delivery.c.next_at > latest))
-                 .order_by(heads.c.urgency, delivery.c.sequence).limit(1))
+        query = (select(delivery)
+                 .where(_waits(destination), _is_head(),
+                        or_(delivery.c.next_at.is_(None), delivery.c.next_at <= now, delivery.c.next_at > latest))
+                 .order_by(delivery.c.urgency, delivery.c.sequence).limit(1))
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
         return None if row is None else delivery_of(row)
 
     def outbox_due_at(self, destination: str) -> datetime | None:
         """When the next of those that may go is due; None where nothing waits."""
-        heads = _heads(destination)
-        query = (select(delivery.c.next_at, delivery.c.created_at).join(heads, delivery.c.sequence == heads.c.head)
-                 .order_by(func.coalesce(delivery.c.next_at, delivery.c.created_at)).limit(1))
+        due = func.coalesce(delivery.c.next_at, delivery.c.created_at)
+        query = (select(delivery.c.next_at, delivery.c.created_at).where(_waits(destination), _is_head())
+                 .order_by(due).limit(1))
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
         return None if row is None else row.next_at or row.created_at
@@ -59,10 +59,13 @@ class Outbox(LedgerPart):
                 select(delivery.c.destination).where(delivery.c.kind == "hl7", delivery.c.state == WAITING).distinct()).scalars())
 
 
-def _heads(destination: str) -> Subquery:
-    order = func.coalesce(delivery.c.order_key, delivery.c.delivery_id)
-    return (select(func.min(delivery.c.sequence).label("head"), func.min(delivery.c.priority).label("urgency"))
-            .where(_waits(destination)).group_by(order).subquery())
+def _is_head() -> ColumnElement[bool]:
+    """The oldest of its order that waits. All that wait of an order bear one urgency, so in the order of the index a head comes
+    before those behind it: however many wait, few are looked at."""
+    earlier = delivery.alias("earlier")
+    return ~exists().where(
+        earlier.c.order_key == delivery.c.order_key, earlier.c.sequence < delivery.c.sequence,
+        earlier.c.destination == delivery.c.destination, earlier.c.kind == "hl7", earlier.c.state == WAITING)
 
 
 def _waits(destination: str) -> ColumnElement[bool]:

@@ -170,9 +170,13 @@ delivery = Table(
     Column("priority", Integer, nullable=False, server_default="2"),
     Column("order_key", String(64)),
     Column("owed_since", Moment),
+    Column("urgency", Integer, nullable=False, server_default="2"),
+    Column("refusals", Integer, nullable=False, server_default="0"),
+    Column("purpose", String(16), nullable=False, server_default="result"),
 )
 """``priority``: 0 before 1 before 2. ``order_key``: the same for what belongs to one order, a keyed hash. ``owed_since``: when a
-person asked for it again."""
+person asked for it again. ``urgency``: the lowest priority that waits in its order for the same destination. ``refusals``: how
+many of the attempts were refused. ``purpose``: "result", or "retraction" where it takes back what was told."""
 
 object_status = Table(
     "object_status", metadata,
@@ -210,7 +214,20 @@ message = Table(
     Column("sha256", SHA256, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("sealed", LargeBinary),
+    Column("sealed_header", LargeBinary),
 )
+"""``sealed_header``: of patient, order and study, as the message was made from it: what takes it back must name the same, also
+when the images are gone."""
+
+retraction = Table(
+    "retraction", metadata,
+    Column("analysis_id", ID, ForeignKey("analysis.analysis_id"), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("by", String(64)),
+    Column("at", Moment, nullable=False),
+)
+"""An analysis whose answer no longer stands, and none replaces it. ``kind``: "withdrawal" or "wrong-patient". ``by``: null where
+Vigil found it out itself."""
 
 acknowledgement = Table(
     "acknowledgement", metadata,
@@ -250,6 +267,7 @@ notification = Table(
     Column("next_at", Moment),
     Column("reason_category", String(64)),
     Column("reason_text", Text),
+    Column("refusals", Integer, nullable=False, server_default="0"),
     UniqueConstraint("analysis_id", "step", "channel"),
 )
 """One message to people: of one step, by one channel. ``at``: when it was sent or given up; while it waits, since when."""
@@ -310,3 +328,5 @@ audit_head = Table(
 
 Index("ix_decision_newest", decision.c.study_id, decision.c.model_id, decision.c.sequence)
 Index("ix_analysis_newest", analysis.c.study_id, analysis.c.model_id, analysis.c.sequence)
+Index("ix_delivery_outbox", delivery.c.destination, delivery.c.kind, delivery.c.state, delivery.c.urgency, delivery.c.sequence)
+Index("ix_delivery_order", delivery.c.order_key, delivery.c.sequence)

@@ -24,19 +24,25 @@ def read_configuration(path: Path) -> dict[str, object]:
 
     Raises :class:`SettingsInvalid` where a file cannot be read, is no JSON, or two files define one key.
     """
-    files = sorted(path.glob("*.json")) if path.is_dir() else [path]
-    if not files:
-        raise SettingsInvalid([Fault(str(path), "holds no *.json file")])
-    merged: dict[str, object] = {}
-    faults: list[Fault] = []
-    for file in files:
-        for key, value in _read(file, faults).items():
-            if key in merged:
-                faults.append(Fault(key, f"is defined twice, the second time in {file}; Orthanc accepts it once"))
-            merged[key] = value
+    merged, faults = merge_configuration(path)
     if faults:
         raise SettingsInvalid(faults)
     return merged
+
+
+def merge_configuration(path: Path) -> tuple[dict[str, object], list[Fault]]:
+    """What can be read of it, with every fault, for whoever looks at a broken one. Of a key that is defined twice the last."""
+    files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+    merged: dict[str, object] = {}
+    faults = [] if files else [Fault(str(path), "holds no *.json file")]
+    defined: dict[str, Path] = {}
+    for file in files:
+        for key, value in _read(file, faults).items():
+            if key in defined:
+                faults.append(Fault(key, f"is defined twice, the second time in {file}; Orthanc accepts it once"))
+            merged[key] = value
+            defined[key] = file
+    return merged, faults
 
 
 def _read(file: Path, faults: list[Fault]) -> dict[str, object]:

@@ -83,6 +83,8 @@ class Hl7Profile(Section):
         default="auto", description='"auto", "TQ1" (from version 2.5.1), "OBR-27", "OBR-5" or "none": where STAT stands')
     acr_category: Literal["OBX", "OBX-15", "none"] = Field(
         default="OBX", description='"OBX", "OBX-15" or "none": where the ACR actionable category stands')
+    patient_class: Literal["B", "C", "E", "I", "N", "O", "P", "R", "U"] = Field(
+        default="U", description='a letter of HL7 table 0004, such as "E" (emergency), "I" (inpatient) or "U" (unknown): PV1-2')
     study_uid: Literal["ST", "RP", "HD", "none"] = Field(
         default="ST", description='"ST", "RP", "HD" or "none": the data type of the OBX that holds the study UID')
     study_uid_code: CodedElement = Field(

@@ -90,6 +90,8 @@ class VigilSection(Section):
         default="UTC", description='an IANA time zone, such as "Europe/Berlin"')
     installation_name: str = Field(default="vigil", min_length=1, max_length=64, pattern=r"^[^\\\x00-\x1f\x7f]+$",
                                    description="text of 1 to 64 characters without backslash")
+    analysed_label: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = Field(
+        default=None, description="null, or 1 to 64 letters, digits, - and _ (Orthanc's rule for labels)")
     models: Mapping[Name, ModelSettings] = Field(
         default_factory=dict, description="an object: for each model id an object with its Stage")
     pacs: Mapping[Name, PacsDestination] = Field(

@@ -75,7 +75,9 @@ def test_another_name_than_the_certificate_s(pacs: Pacs, authority: Authority, s
     assert "elsewhere.example" in error.message
 
 
-def test_without_a_certificate_of_ours_it_says_what_may_be_missing(pacs: Pacs, authority: Authority, stop: threading.Event) -> None:
+def test_without_a_certificate_of_ours_it_says_what_may_be_missing(
+    pacs: Pacs, authority: Authority, stop: threading.Event,
+) -> None:
     assert "asks for a client certificate" in refused(pacs, TlsFiles(authority.file), stop).message
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hospital.moving_clock import MovingClock
 from vigil.domain.answer import Analysis, Answer, AnswerKind, Finding
 from vigil.domain.codes import BRAIN, HYPERDENSE_REGION, MORPHOLOGICALLY_ALTERED_STRUCTURE
 from vigil.inference.registry import InstalledModel, Registry
@@ -26,18 +25,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "delivery"))  # the objects t
 
 MODEL = "hyperdense-volume-ct-head"
 LIVE = {"Stage": "live", "AlertOverride": {"By": "A person", "Reason": "A test", "Date": "2026-11-23"}}
-
-
-@dataclass
-class MovingClock:
-    at: datetime = field(default_factory=lambda: datetime(2026, 11, 26, 12, 0, tzinfo=UTC))
-
-    def now(self) -> datetime:
-        return self.at
-
-    def move(self, seconds: float) -> datetime:
-        self.at += timedelta(seconds=seconds)
-        return self.at
 
 
 @pytest.fixture

@@ -28,6 +28,8 @@ from vigil.domain.codes import (
 from vigil.inference.registry import InstalledModel
 from vigil.pipeline.alert import ToRis
 from vigil.pipeline.deliver import Courier
+from vigil.pipeline.desk import AlertDesk
+from vigil.pipeline.errors import AlertUnchanged
 from vigil.pipeline.permission import Permission
 from vigil.pipeline.reference import References
 from vigil.records.audit import Audit
@@ -61,6 +63,21 @@ def positive(*volumes_ml: float) -> Answer:
     return Answer(AnswerKind.POSITIVE, "Hyperdense volume found.", measured=findings[0].measurements[0], findings=findings)
 
 
+class NoImages:
+    """The study has been deleted."""
+
+    def dicom(self, instance: str) -> None:
+        return None
+
+
+def fields(path: Path) -> dict[str, list[list[str]]]:
+    """The fields of each kind of segment."""
+    found: dict[str, list[list[str]]] = {}
+    for line in path.read_bytes().decode().split("\r"):
+        found.setdefault(line[:3], []).append(line.split("|"))
+    return found
+
+
 NEGATIVE = Answer(AnswerKind.NEGATIVE, "Hyperdense volume 1.0 mL. This does not exclude a haemorrhage.",
                   measured=Measurement(HYPERDENSE_VOLUME, 1.0, MILLILITRE))
 
@@ -72,23 +89,30 @@ def ris(tmp_path: Path) -> Iterator[Ris]:
 
 
 @pytest.fixture
+def desk(ledger: Ledger, clock: Any) -> AlertDesk:
+    return AlertDesk(ledger, Audit(ledger), clock)
+
+
+@pytest.fixture
 def bring(
     ledger: Ledger, models: dict[str, InstalledModel], settings: Callable[..., Settings], clock: Any, log: Log,
 ) -> Iterator[Callable[..., DeliveryRecord]]:
     """One attempt at the alert of an analysis to the RIS at this port; what the ledger says of it afterwards."""
     opened: list[ToRis] = []
 
-    def attempt(analysis: str, port: int, revision: int = 1, **receiver: Any) -> DeliveryRecord:
+    def attempt(analysis: str, port: int, revision: int = 1, *, gateway: object = None, kind: str = "deliver",
+                **receiver: Any) -> DeliveryRecord:
         site = settings(Ris={"ris": {"Host": "127.0.0.1", "Port": port, "TimeoutSeconds": 5, **receiver}})
         to_ris = ToRis(
-            references=References(OneImage(), ledger, site), ledger=ledger, settings=site,  # type: ignore[arg-type]
+            references=References(gateway or OneImage(), ledger, site), ledger=ledger, settings=site,  # type: ignore[arg-type]
             permission=Permission(site, models, clock.now() - timedelta(days=9)), models=models, clock=clock,
             stop=threading.Event())
         opened.append(to_ris)
         courier = Courier(bring=to_ris, notified="alerted", ledger=ledger, audit=Audit(ledger), retry=site.retry, clock=clock,
                           log=log, metrics=Metrics())
-        name = f"deliver|ris|{analysis}|{revision}"
-        ledger.begin_delivery(name, "ris", "hl7", analysis, revision, clock.now())
+        name = f"{kind}|ris|{analysis}|{revision}"
+        if kind == "deliver":
+            ledger.begin_delivery(name, "ris", "hl7", analysis, revision, clock.now())
         courier(name, 1)
         found = ledger.delivery(name)
         assert found is not None
@@ -148,3 +172,79 @@ def test_a_correction_takes_back_every_finding_of_what_this_receiver_was_told(
     assert [(row[4], row[5], row[11]) for row in numbers] == [("1", "1.0", "R"), ("2", "", "D"), ("3", "", "D")]
     assert "CORRECTED AI RESULT" in second
     assert first.split("|")[9] != second.split("|")[9], "another revision has another control id"
+
+
+@pytest.mark.parametrize(("kind", "status", "headline"), [
+    ("withdrawal", "D", "AI RESULT WITHDRAWN"), ("wrong-patient", "W", "WRONG PATIENT")])
+def test_what_was_told_is_taken_back_of_the_same_patient_and_order_also_when_the_images_are_gone(
+    bring: Callable[..., DeliveryRecord], answered: Callable[..., AnalysisRecord], ris: Ris, desk: AlertDesk,
+    kind: Any, status: str, headline: str,
+) -> None:
+    answered("a1", positive(19.9))
+    bring("a1", ris.port)
+    desk.withdraw("a1", "Dr. Roe", kind)
+    assert bring("a1", ris.port, kind="retract", gateway=NoImages()).state == "delivered"
+    assert bring("a1", ris.port, kind="retract", gateway=NoImages()).attempts == 1, "once"
+    told, taken = map(fields, ris.received())
+    assert (taken["PID"], taken["OBR"][0][2:5]) == (told["PID"], told["OBR"][0][2:5])
+    assert taken["OBR"][0][25] == "X"
+    assert "TQ1" not in taken, "nothing to take back is urgent"
+    coded = [row for row in taken["OBX"] if row[2] in ("NM", "CWE")]
+    assert coded
+    assert {(row[5], row[11]) for row in coded} == {("", status)}
+    assert any(row[5].startswith(headline) for row in taken["OBX"])
+    assert any("Dr. Roe" in row[5] for row in taken["OBX"])
+    assert taken["MSH"][0][9] != told["MSH"][0][9]
+
+
+def test_what_was_withdrawn_before_it_went_out_is_told_to_nobody(
+    bring: Callable[..., DeliveryRecord], answered: Callable[..., AnalysisRecord], ris: Ris, desk: AlertDesk, ledger: Ledger,
+) -> None:
+    answered("a1", positive(19.9))
+    desk.withdraw("a1", "Dr. Roe", "withdrawal")
+    assert bring("a1", ris.port).state == "suppressed"
+    assert ris.received() == []
+    assert [item.purpose for item in ledger.deliveries("a1")] == ["result"], "nobody was told, so nobody is owed a word"
+
+
+def test_what_may_have_arrived_and_is_withdrawn_is_not_sent_again_but_taken_back(
+    bring: Callable[..., DeliveryRecord], answered: Callable[..., AnalysisRecord], ris: Ris, desk: AlertDesk,
+) -> None:
+    answered("a1", positive(19.9))
+    ris.answer("silent")
+    assert bring("a1", ris.port, TimeoutSeconds=0.3).state == "waiting"
+    ris.answer("AA")
+    desk.withdraw("a1", "Dr. Roe", "withdrawal")
+    assert bring("a1", ris.port).state == "suppressed"
+    assert bring("a1", ris.port, kind="retract").state == "delivered"
+    assert len(ris.received()) == 2
+
+
+def test_after_a_withdrawal_a_newer_answer_is_a_result_and_no_correction(
+    bring: Callable[..., DeliveryRecord], answered: Callable[..., AnalysisRecord], ris: Ris, desk: AlertDesk,
+) -> None:
+    answered("a1", positive(19.9), study="one")
+    bring("a1", ris.port)
+    desk.withdraw("a1", "Dr. Roe", "withdrawal")
+    answered("a2", positive(21.0), study="one")
+    assert bring("a2", ris.port, 2).state == "delivered"
+    assert b"CORRECTED" not in ris.received()[-1].read_bytes()
+    assert bring("a1", ris.port, kind="retract").state == "suppressed", "it would take the newer one back: one order number"
+    with pytest.raises(AlertUnchanged, match="withdrawn before"):
+        desk.withdraw("a1", "Dr. Roe", "withdrawal")
+
+
+def test_a_positive_after_a_positive_of_the_same_study_corrects_it(
+    bring: Callable[..., DeliveryRecord], answered: Callable[..., AnalysisRecord], ris: Ris, desk: AlertDesk,
+) -> None:
+    """A thick series was analysed at once, then a thin one of the same study arrived."""
+    answered("a1", positive(19.9), study="one")
+    bring("a1", ris.port)
+    answered("a2", positive(21.0), study="one")
+    bring("a2", ris.port, 2)
+    first, second = map(fields, ris.received())
+    assert first["OBR"][0][3] == second["OBR"][0][3], "one order number of ours"
+    assert first["MSH"][0][9] != second["MSH"][0][9]
+    assert any("CORRECTED AI RESULT (revision 2" in row[5] for row in second["OBX"])
+    with pytest.raises(AlertUnchanged, match="newer analysis"):
+        desk.withdraw("a1", "Dr. Roe", "withdrawal")

@@ -19,13 +19,13 @@ from vigil.inference.registry import InstalledModel
 from vigil.pipeline import escalate
 from vigil.pipeline.desk import AlertDesk
 from vigil.pipeline.errors import AlertUnchanged, AlertUnknown
-from vigil.pipeline.escalate import WITHDRAWAL, Escalations
+from vigil.pipeline.escalate import Escalations
 from vigil.pipeline.notify import Notices, Notifier
 from vigil.pipeline.permission import Permission
 from vigil.pipeline.promise import AlertPromises
 from vigil.pipeline.reference import References
 from vigil.records.audit import Audit
-from vigil.records.entries import STAT, AnalysisRecord
+from vigil.records.entries import STAT, WITHDRAWAL, AnalysisRecord
 from vigil.records.ledger import Ledger
 from vigil.settings import Settings
 from vigil.telemetry.logs import Log
@@ -188,6 +188,18 @@ def test_a_dead_mail_server_delays_no_other_channel_and_is_tried_less_and_less(
     assert told(ledger, "a1") == {(0, "mail"): "waiting", (1, "pager"): "sent", (1, "ris2"): "sent"}
 
 
+def test_a_channel_that_was_down_has_refused_nothing(
+    escalations: Escalations, notifier: Notifier, ledger: Ledger, answered: Callable[..., AnalysisRecord], mailbox: Mailbox,
+) -> None:
+    escalations.begin(answered("a1", category=2))
+    escalations("a1", 1)
+    for _ in range(5):
+        notifier("a1|0|mail", 1)
+    mailbox.answer = "554 no"
+    with mailbox:
+        assert [len(notifier("a1|0|mail", 1).follow) for _ in range(3)] == [1, 1, 0]
+
+
 def test_a_channel_that_says_no_for_good_is_given_up_and_shown(
     escalations: Escalations, notifier: Notifier, ledger: Ledger, answered: Callable[..., AnalysisRecord], mailbox: Mailbox,
 ) -> None:
@@ -220,6 +232,26 @@ def test_whoever_was_told_of_a_positive_is_told_when_it_no_longer_stands(
             "AI alert, category 1, not yet acknowledged", "AI alert withdrawn, category 1: disregard the one sent before"]
         assert escalations(look.subject, look.attempt).follow == (), "once"
     assert told(ledger, "a1") == {(0, "mail"): "sent", (WITHDRAWAL, "mail"): "sent"}
+
+
+def test_whoever_was_told_is_told_why_a_person_withdrew_it_and_nobody_else_is_told(
+    escalations: Escalations, notifier: Notifier, ledger: Ledger, desk: AlertDesk, answered: Callable[..., AnalysisRecord],
+    mailbox: Mailbox, clock: Any,
+) -> None:
+    record = answered("a1")
+    escalations.begin(record)
+    escalations("a1", 1)
+    with mailbox:
+        notifier("a1|0|mail", 1)
+        desk.withdraw("a1", "Dr. Roe", "wrong-patient")
+        clock.move(600)
+        assert escalations("a1", 2).follow == ()
+        task, = escalations.overdue()
+        notifier(task.subject, task.attempt)
+        assert "taken back by Dr. Roe" in mailbox.received[-1].text
+        assert len(mailbox.received) == 2
+    assert told(ledger, "a1") == {(0, "mail"): "sent", (WITHDRAWAL, "mail"): "sent"}
+    assert escalations.begin(record) == [], "a replay begins no ladder of what was withdrawn"
 
 
 def test_a_ris_that_a_step_told_gets_the_newer_answer_too(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from vigil.delivery.errors import DestinationRefused, DestinationSilent, DestinationUnreachable
-from vigil.domain.answer import Analysis, Answer
+from vigil.domain.answer import Analysis, Answer, AnswerKind, Reason
 from vigil.domain.errors import Category, Stopping, VigilError
 from vigil.pipeline import outbox
 from vigil.pipeline.deliver import Courier, Refused, Suppressed
@@ -173,6 +173,28 @@ def test_a_message_that_its_receiver_cannot_take_holds_up_no_other_order(
     assert states(ledger) == {"poison": "parked", "next": "delivered", "b": "delivered"}, "what was parked blocks nothing"
 
 
+def test_only_a_refusal_uses_the_refused_attempts_up(
+    outboxes: Outboxes, receiver: Receiver, ledger: Ledger, wait: Callable[..., None], seconds: Callable[[float], None],
+    clock: Any,
+) -> None:
+    """A receiver that was down for a night has refused nothing: its first AR is the first of three."""
+    wait("a", "A")
+    receiver.fails = DOWN
+    for _ in range(10):
+        seconds(outboxes.turn("ris", 1).follow[0].delay_s)
+    assert len(receiver.knocks) == 10
+    receiver.fails = Refused("AR")
+    receiver.knocks.clear()
+    while (verdict := outboxes.turn("ris", 1)).follow:
+        seconds(verdict.follow[0].delay_s)
+    assert len(receiver.knocks) == 3
+    assert states(ledger) == {"a": "parked"}
+    AlertDesk(ledger, Audit(ledger), clock).resend_delivery("a", "Ann")
+    while (verdict := outboxes.turn("ris", 1)).follow:
+        seconds(verdict.follow[0].delay_s)
+    assert len(receiver.knocks) == 6, "sent again, it is tried as often again"
+
+
 def test_a_dead_receiver_delays_no_other(outboxes: Outboxes, receiver: Receiver, wait: Callable[..., None]) -> None:
     wait("a", "A")
     wait("b", "B", destination="other")
@@ -253,6 +275,29 @@ def test_what_a_person_holds_is_held_and_what_is_too_old_is_held_and_shown(
     assert {item.delivery_id: item.reason.text for item in ledger.deliveries() if item.reason} | {"kept": ""} == {
         "mine": 'held by Ann; "vigil alerts resend" lets it go', "old": "older than MaxStudyAgeHours", "kept": "",
         "reported": "the final report of the study is known; an alert after it could only confuse"}
+
+
+def test_after_the_final_report_what_takes_back_is_sent_and_no_other_alert(
+    outboxes: Outboxes, receiver: Receiver, ledger: Ledger, answered: Callable[..., AnalysisRecord], clock: Any,
+) -> None:
+    negative = Answer(AnswerKind.NEGATIVE, "Below the threshold. This does not exclude it.")
+    for name, answer in (("first", None), ("positive", None), ("negative", negative)):
+        revision = answered(name, answer, study="one").analysis.revision
+        ledger.begin_delivery(name, "ris", "hl7", name, revision, clock.now(), order_key="A")
+    ledger.freeze_message("first", "V1", b"MSH", clock.now(), b"head")
+    ledger.finish_delivery("first", "delivered", clock.now())
+    ledger.begin_critical("first", 1, clock.now())
+    AlertDesk(ledger, Audit(ledger), clock).reported("first", "Dr. Roe")
+    outboxes.turn("ris", 1)
+    assert states(ledger) == {"first": "delivered", "positive": "held", "negative": "delivered"}
+    answered("alone", negative, study="two")
+    ledger.put_on_hold("two", "Dr. Roe", clock.now())
+    ledger.begin_delivery("alone", "ris", "hl7", "alone", 1, clock.now())
+    AlertDesk(ledger, Audit(ledger), clock).hold("first", "Dr. Roe")
+    ledger.retract(["first"], "withdrawal", "Dr. Roe", Reason(Category.POLICY, "withdrawn"), clock.now())
+    outboxes.turn("ris", 2)
+    assert states(ledger)["alone"] == "held", "it replaces nothing"
+    assert receiver.took == ["negative", "retract|ris|first|1"]
 
 
 def test_a_long_outbox_is_drained_task_by_task(

@@ -6,13 +6,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hospital.moving_clock import MovingClock
 from vigil.domain.answer import Analysis, Answer, AnswerKind, Criterion, Finding, InputInstance, Measurement
 from vigil.domain.codes import (
     BRAIN,
@@ -31,21 +31,9 @@ CHILD = Path(__file__).with_name("child.py")
 PLUGIN = Path(__file__).parents[3] / "plugin"
 
 
-@dataclass
-class MovingClock:
-    at: datetime = field(default_factory=lambda: datetime(2026, 11, 23, 10, 0, 0, 123456, tzinfo=UTC))
-
-    def now(self) -> datetime:
-        return self.at
-
-    def move(self, seconds: float) -> datetime:
-        self.at += timedelta(seconds=seconds)
-        return self.at
-
-
 @pytest.fixture
 def clock() -> MovingClock:
-    return MovingClock()
+    return MovingClock(datetime(2026, 11, 23, 10, 0, 0, 123456, tzinfo=UTC))
 
 
 @pytest.fixture

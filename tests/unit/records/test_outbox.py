@@ -50,6 +50,17 @@ def test_the_urgent_overtake_other_orders_and_never_their_own(ledger: Ledger, pu
     assert drained(ledger, clock) == ["a1", "a2", "b1", "c1", "c2"], "what stands before an urgent one of its order is as urgent"
 
 
+def test_an_order_is_urgent_as_long_as_an_urgent_one_waits_in_it(
+    ledger: Ledger, put: Callable[..., None], clock: object,
+) -> None:
+    put("a1", "A", STAT)
+    put("a2", "A")
+    put("b1", "B", ASAP)
+    put("c1", "C")
+    put("c2", "C", STAT)
+    assert drained(ledger, clock) == ["a1", "c1", "c2", "b1", "a2"]
+
+
 def test_one_that_waits_for_its_time_holds_up_its_own_order_alone(
     ledger: Ledger, put: Callable[..., None], clock: object,
 ) -> None:

@@ -61,6 +61,7 @@ def test_an_unknown_base_and_a_misspelt_key_are_told_with_their_place() -> None:
     ({"AcceptAcknowledgement": "AL"}, "in any other pair a message may stay without an answer"),
     ({"AcceptAcknowledgement": "NE", "ApplicationAcknowledgement": "NE"}, "may stay without an answer"),
     ({"ResultStatus": "F"}, "never final"),
+    ({"PatientClass": "X"}, "such as \"E\" (emergency)"),
     ({"CodingSystems": {"99VIGIL": "a|b"}}, "Vigil.Ris.ris.Profile.CodingSystems"),
     ({"StudyUidCode": "a|b"}, "Vigil.Ris.ris.Profile.StudyUidCode"),
     ({"VersionText": "2.5\r"}, "Vigil.Ris.ris.Profile.VersionText"),

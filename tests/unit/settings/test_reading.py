@@ -137,6 +137,8 @@ def test_any_mapping_will_do() -> None:
     ("Vigil.TimeZone", "Mars/Olympus", "give an IANA time zone"),
     ("Vigil.TimeZone", "../../etc/passwd", "give an IANA time zone"),
     ("Vigil.InstallationName", "a\\b", "without backslash"),
+    ("Vigil.AnalysedLabel", "analysed by Vigil", "letters, digits, - and _"),
+    ("Vigil.AnalysedLabel", "", "give null, or 1 to 64"),
     ("Vigil.LogLevel", "LOUD", 'give "debug", "info", "warning" or "error"'),
     ("Vigil.Models.bleed.Stage", "on", '"on" is not allowed; give "off", "shadow" or "live"'),
     ("Vigil.Models.bleed.AlertOverride.Date", "23.11.2026", '"YYYY-MM-DD"'),

@@ -14,13 +14,15 @@ DISCLAIMER = "Automated result, unread by a physician. Not for primary diagnosis
 class Notice:
     """One message to people. ``finding``, ``accession_number``, ``study_description``: None where the site does not let them
     out. ``link``: where it is acknowledged, None where the site names no address. ``withdrawn``: the result that was told before
-    no longer stands. ``research``: the model is not cleared."""
+    no longer stands; ``withdrawn_because``: why, None where a newer answer replaced it.
+    ``research``: the model is not cleared."""
 
     alert_id: str
     category: int | None
     found_at: datetime
     zone: tzinfo
     withdrawn: bool = False
+    withdrawn_because: str | None = None
     research: bool = False
     finding: str | None = None
     accession_number: str | None = None
@@ -58,7 +60,9 @@ def mail_text(notice: Notice) -> tuple[str, str]:
     lines = [f"{notice.headline}.", ""]
     lines += [f"{name}: {value}" for name, value in notice.facts()]
     if notice.withdrawn:
-        lines += ["", "A newer analysis of the study replaced the result that you were told of."]
+        lines += ["", "A newer analysis of the study replaced the result that you were told of."
+                  if notice.withdrawn_because is None else
+                  f"The result that you were told of no longer stands: {notice.withdrawn_because}."]
     elif notice.link is not None:
         lines += ["", "Please look at the images, then acknowledge here (the link works once):", notice.link]
     else:

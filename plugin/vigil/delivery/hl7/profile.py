@@ -70,8 +70,8 @@ class Hl7Profile:
     OBX-3 of the Study Instance UID. ``link``: address of the report with ``{study_uid}`` and ``{report_uid}`` in it.
     ``coding_systems``: names of coding systems (table 0396) that the receiver knows under another name. ``coded_answer``,
     ``values``, ``notes``: whether the coded answer, the numbers and the NTE segments are sent beside the text.
-    ``patient_assigning_authority``: of patient ids whose images name no issuer. ``zone``: the site's time zone, for
-    images that do not tell theirs and for times that people read. ``test``: every message says that it is one.
+    ``patient_assigning_authority``: of patient ids whose images name no issuer. ``patient_class``: PV1-2. ``zone``: the site's
+    time zone, for images that do not tell theirs and for times that people read. ``test``: every message says that it is one.
     """
 
     version: Version = Version.V251
@@ -87,6 +87,7 @@ class Hl7Profile:
     result_status: str = "R"
     priority: PriorityIn = PriorityIn.AUTO
     acr_category: AcrIn = AcrIn.OBX
+    patient_class: str = "U"
     study_uid: StudyUidAs = StudyUidAs.ST
     study: Code = STUDY
     zds: bool = False

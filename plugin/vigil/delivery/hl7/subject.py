@@ -66,7 +66,7 @@ def read_subject(header: Dataset, profile: Hl7Profile) -> Subject:
     placer, placer_warnings = _placer(header, request)
     return Subject(
         pid=pid,
-        pv1=segment("PV1", {1: "1", 2: "U", 3: location, 8: referrer, 19: visit}),
+        pv1=segment("PV1", {1: "1", 2: profile.patient_class, 3: location, 8: referrer, 19: visit}),
         placer=placer,
         service=_service(header, request, profile),
         accession=_text(header, "AccessionNumber") or _text(request, "AccessionNumber"),

@@ -139,6 +139,8 @@ def test_a_patient_of_any_character_set_is_read_back(character_set: Any, name: s
 def test_visit_and_order_are_told() -> None:
     message = read(build_oru(alert(), PROFILE))
     assert field(message, "PV1", 2) == "U"
+    emergency = replace(PROFILE, patient_class="E")
+    assert field(read(build_oru(alert(), emergency)), "PV1", 2) == "E", "a receiver of the emergency department alone"
     assert field(message, "PV1", 3) == "ED-12"
     assert field(message, "PV1", 8) == "^Referrer^Rita^^^Dr."
     assert field(message, "PV1", 19) == "V123"

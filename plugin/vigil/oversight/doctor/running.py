@@ -1,0 +1,92 @@
+"""The running Orthanc, asked over its own REST API on this machine. That it does not answer is a finding and not a fault."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ANSWER_WITHIN_S = 15.0
+UNAUTHORIZED = 401
+
+
+@dataclass(frozen=True)
+class Running:
+    """What it said. ``health``: of /vigil/health/ready, and ``environment``: of /vigil/environment; None where it has no such
+    address, or did not let us in. ``refused``: it asks for a user that the configuration does not name."""
+
+    system: Mapping[str, Any] = field(default_factory=dict)
+    plugin_version: str | None = None
+    health: Mapping[str, Any] | None = None
+    environment: Mapping[str, Any] | None = None
+    refused: bool = False
+
+
+def ask_running(configuration: Mapping[str, Any]) -> Running | None:
+    """None where nobody answers at Orthanc's port."""
+    door = _Door(configuration)
+    status, system = door.get("/system")
+    if status is None:
+        return None
+    if status == UNAUTHORIZED:
+        return Running(refused=True)
+    if not isinstance(system, dict):
+        return None
+    plugin = door.get("/plugins/python")[1]
+    health, environment = door.get("/vigil/health/ready")[1], door.get("/vigil/environment")[1]
+    return Running(
+        system, str(plugin["Version"]) if isinstance(plugin, dict) and "Version" in plugin else None,
+        health if isinstance(health, dict) and "ready" in health else None,
+        environment if isinstance(environment, dict) and "libraries" in environment else None)
+
+
+class _Door:
+    def __init__(self, configuration: Mapping[str, Any]) -> None:
+        port = configuration.get("HttpPort", 8042)
+        self._port = port if isinstance(port, int) else 8042
+        self._certificate = configuration.get("SslCertificate") if configuration.get("SslEnabled") is True else None
+        self._encrypted = configuration.get("SslEnabled") is True
+        users = configuration.get("RegisteredUsers")
+        self._headers: dict[str, str] = {}
+        if isinstance(users, dict) and users:
+            name, password = next(iter(users.items()))
+            self._headers["Authorization"] = "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode("ascii")
+
+    def get(self, path: str) -> tuple[int | None, Any]:
+        """Status and JSON; (None, None) where nobody answers."""
+        try:
+            connection = self._connection()
+        except (OSError, ValueError):
+            return None, None
+        try:
+            connection.request("GET", path, headers=self._headers)
+            response = connection.getresponse()
+            body = response.read()
+        except (OSError, http.client.HTTPException):
+            return None, None
+        finally:
+            connection.close()
+        try:
+            return response.status, json.loads(body)
+        except ValueError:
+            return response.status, None
+
+    def _connection(self) -> http.client.HTTPConnection:
+        """With TLS only to whoever shows Orthanc's own certificate: what is sent next is a password."""
+        if not self._encrypted:
+            return http.client.HTTPConnection("127.0.0.1", self._port, timeout=ANSWER_WITHIN_S)
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE  # held to the file below instead
+        connection = http.client.HTTPSConnection("127.0.0.1", self._port, timeout=ANSWER_WITHIN_S, context=context)
+        connection.connect()
+        shown = ssl.DER_cert_to_PEM_cert(connection.sock.getpeercert(binary_form=True) or b"")
+        if "".join(shown.split()) not in "".join(Path(str(self._certificate)).read_text("ascii", "replace").split()):
+            connection.close()
+            raise OSError("another server answers at Orthanc's port")
+        return connection

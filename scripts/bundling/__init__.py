@@ -1,0 +1,1 @@
+"""Makes the bundle: one archive that installs without a network."""
