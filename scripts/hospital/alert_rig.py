@@ -37,6 +37,7 @@ from vigil.pipeline.house import BUNDLED_MODELS
 from vigil.pipeline.outbox import Outboxes
 from vigil.pipeline.permission import Permission
 from vigil.pipeline.promise import AlertPromises
+from vigil.pipeline.reference import References
 from vigil.records.audit import Audit
 from vigil.records.ledger import Ledger
 from vigil.records.sealing import Sealer
@@ -71,16 +72,16 @@ class AlertRig:
             "SchemaVersion": 1, "StateDirectory": str(folder), "Models": {MODEL: {"Stage": "live", "AlertOverride": OVERRIDE}},
             "Ris": {"ris": {"Host": "127.0.0.1", "Port": port, "TimeoutSeconds": 20}}, "Retry": dict(retry)}})
         models = {model.model_id: model for model in Registry(BUNDLED_MODELS).installed()}
-        gateway = cast(Gateway, OneImageEach())
         self._clock = clock
         self.ledger = Ledger.open(f"sqlite:///{folder}/ledger.sqlite", Sealer.open(folder / "sealing.key"), clock)
         permission = Permission(settings, models, clock.now() - timedelta(days=1))
-        self._to_ris = ToRis(gateway=gateway, ledger=self.ledger, settings=settings, permission=permission, models=models,
+        references = References(cast(Gateway, OneImageEach()), self.ledger, settings)
+        self._to_ris = ToRis(references=references, ledger=self.ledger, settings=settings, permission=permission, models=models,
                              clock=clock, stop=threading.Event())
         courier = Courier(bring=self._to_ris, notified="alerted", ledger=self.ledger, audit=Audit(self.ledger),
                           retry=settings.retry, clock=clock, log=Log(logging.getLogger("alert-rig")), metrics=Metrics())
         self.outboxes = Outboxes(courier=courier, ledger=self.ledger, settings=settings, clock=clock)
-        self._promises = AlertPromises(gateway=gateway, ledger=self.ledger, clock=clock)
+        self._promises = AlertPromises(references=references, ledger=self.ledger, clock=clock)
 
     def __enter__(self) -> AlertRig:
         return self

@@ -24,6 +24,7 @@ from vigil.delivery.errors import (
     DestinationSilent,
     DestinationUnreachable,
 )
+from vigil.delivery.tls import client_context, closed_unheard, failure
 from vigil.delivery.watch import GRACE_S, ConnectionWatch
 from vigil.domain.errors import Stopping
 
@@ -34,8 +35,8 @@ TRANSIENT = 2
 class Conversation:
     """An association, opened by entering it and released by leaving it. ``handlers``: further ones of pynetdicom.
 
-    Entering raises DestinationUnreachable, DestinationRefused, DestinationBusy, DestinationAborted, DestinationSilent and
-    Stopping, as their names say.
+    Entering raises DestinationInvalid (a file of its TLS), DestinationUnreachable, DestinationRefused, DestinationBusy,
+    DestinationAborted, DestinationSilent and Stopping, as their names say.
     """
 
     def __init__(
@@ -43,13 +44,12 @@ class Conversation:
         destination: PacsDestination,
         contexts: Sequence[PresentationContext],
         stop: threading.Event,
-        ssl_context: ssl.SSLContext | None = None,
         handlers: Sequence[tuple[Any, Any]] = (),
     ) -> None:
         self._destination = destination
         self._contexts = list(contexts)
         self._stop = stop
-        self._ssl = ssl_context
+        self._tls_failure: OSError | None = None
         self._handlers = list(handlers)
         self._opened: Association | None = None
         self._aborted_by_peer = False
@@ -121,7 +121,8 @@ class Conversation:
                 "stopped"
             )
         how = "aborted the association" if self._aborted_by_peer else "closed the connection"
-        return DestinationAborted(f"{label} {how} instead of answering: its log should say why")
+        unheard = "" if self._destination.tls is None or self._aborted_by_peer else f". {closed_unheard(self._destination.tls)}"
+        return DestinationAborted(f"{label} {how} instead of answering: its log should say why{unheard}")
 
     def stopping(self) -> Stopping:
         return Stopping(f"{self._destination.label}: stopped; what it has not taken is sent after the next start")
@@ -132,6 +133,7 @@ class Conversation:
         ae.connection_timeout = target.connect_timeout_s
         ae.acse_timeout = ae.dimse_timeout = target.timeout_s
         ae.network_timeout = target.timeout_s + GRACE_S
+        tls = self._tls()
         began = self.expect(target.connect_timeout_s + target.timeout_s)
         association = ae.associate(
             self._address(),
@@ -139,17 +141,20 @@ class Conversation:
             contexts=self._contexts,
             ae_title=target.aet,
             evt_handlers=[(evt.EVT_CONN_OPEN, self._on_open), (evt.EVT_PDU_RECV, self._on_pdu), *self._handlers],
-            tls_args=(self._ssl, target.host) if self._ssl is not None else None,
+            tls_args=tls,
         )
         self._association = association
         if association.is_established:
             return
         if self._stop.is_set():
             raise self.stopping()
+        if self._tls_failure is not None and not isinstance(self._tls_failure, TimeoutError):
+            assert tls is not None  # noqa: S101 - who failed at it had it
+            raise DestinationRefused(f"{target.label}: {failure(self._tls_failure, tls[1])}")
         if self._opened is None:
             raise DestinationUnreachable(
                 f"{target.label} cannot be reached within {target.connect_timeout_s:g} s. Check host and port, that it "
-                "runs, and the firewall" + (", and TLS on both sides" if self._ssl else "")
+                "runs, and the firewall" + (", and TLS on both sides" if tls else "")
             )
         if self._rejected is not None:
             refused = DestinationBusy if self._rejected.result == TRANSIENT else DestinationRefused
@@ -161,6 +166,29 @@ class Conversation:
                 "classes there"
             )
         raise self.broken(began)
+
+    def _tls(self) -> tuple[ssl.SSLContext, str] | None:
+        """The context, and the name that the receiver's certificate must bear. pynetdicom keeps the error of a handshake to
+        itself, so it is noted where it happens."""
+        files = self._destination.tls
+        if files is None:
+            return None
+        context = client_context(files, self._destination.label)
+        note = self._note_tls_failure
+
+        class Noting(ssl.SSLSocket):
+            def do_handshake(self, block: bool = False) -> None:
+                try:
+                    super().do_handshake(block)
+                except OSError as error:
+                    note(error)
+                    raise
+
+        context.sslsocket_class = Noting
+        return context, files.server_name or self._destination.host
+
+    def _note_tls_failure(self, error: OSError) -> None:
+        self._tls_failure = error
 
     def _address(self) -> str:
         """The host as an address. IPv4 before IPv6: only one is tried, and hardly a PACS listens on IPv6 alone."""

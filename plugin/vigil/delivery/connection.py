@@ -59,27 +59,6 @@ def _watch(handle: socket.socket, over: threading.Event, stop: threading.Event, 
             return
 
 
-def trusting(authority_file: str | Path | None) -> ssl.SSLContext:
-    """A client's context that trusts these authorities, or the system's, by the same rules on every Python. Since 3.13 Python
-    asks of certificates all that RFC 5280 does, such as an authority key identifier, which a hospital's own authority may lack:
-    alerts must not be refused because the system below was updated. Signature, time, name and chain are checked everywhere."""
-    context = ssl.create_default_context(cafile=authority_file)
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    return context
-
-
-def tls_context(label: str, authority_file: Path | None) -> ssl.SSLContext:
-    """Checks the server's certificate and name, against the system's authorities or the site's own. Raises
-    :class:`DestinationInvalid`."""
-    try:
-        context = trusting(authority_file)
-    except OSError as error:  # of which ssl.SSLError is one
-        raise DestinationInvalid(
-            f"{label}: AuthorityFile {authority_file} is no readable file of PEM certificates") from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
-
-
 def read_secret(label: str, file: Path | None, variable: str | None) -> bytes:
     """From a file (its last line break is not part of it) or from the environment. Raises :class:`DestinationInvalid`."""
     if file is not None:

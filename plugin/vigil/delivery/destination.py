@@ -16,9 +16,21 @@ from vigil.results.viewer_profile import PROFILES, Encoding, ViewerProfile
 from vigil.settings import AssigningAuthority, Settings
 from vigil.settings.destinations import PacsDestination as PacsSettings
 from vigil.settings.destinations import ResultSelection, WebAuthentication
+from vigil.settings.tls import TlsSettings
 
 LONGEST_CONNECT_S = 5.0
 """Opening a connection cannot be interrupted by a stop, and takes milliseconds where it works at all."""
+
+
+@dataclass(frozen=True)
+class TlsFiles:
+    """What TLS to a receiver needs, in PEM. ``authority``: who may vouch for the receiver; None: the machine's own
+    authorities. ``server_name``: what stands in its certificate where that is not the host."""
+
+    authority: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    server_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +63,7 @@ class PacsDestination:
     profile: ViewerProfile = PROFILES["standard"]
     commitment: CommitmentNode | None = None
     """None where the node is not asked to confirm."""
+    tls: TlsFiles | None = None
 
     def __post_init__(self) -> None:
         for title, key in ((self.aet, "aet"), (self.calling_aet, "calling_aet")):
@@ -141,17 +154,6 @@ class Address:
 
 
 @dataclass(frozen=True)
-class TlsFiles:
-    """What TLS to a receiver needs, in PEM. ``authority``: who may vouch for the receiver; None: the machine's own
-    authorities. ``server_name``: what stands in its certificate where that is not the host."""
-
-    authority: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
-    server_name: str | None = None
-
-
-@dataclass(frozen=True)
 class RisDestination:
     """An HL7 v2 receiver over MLLP. ``timeout_s`` is the wait for the acknowledgement of one message. ``second``: where the
     same receiver listens when the first address does not answer."""
@@ -184,6 +186,7 @@ def pacs_destination(name: str, settings: Settings) -> PacsDestination:
         name=name, host=entry.host, port=entry.port, aet=entry.aet, calling_aet=entry.calling_aet,
         timeout_s=entry.timeout_seconds, connect_timeout_s=min(entry.timeout_seconds, LONGEST_CONNECT_S),
         models=_models(entry), profile=site_profile(entry), commitment=_commitment(entry),
+        tls=_tls(entry.tls),
     )
 
 
@@ -223,8 +226,7 @@ def ris_destination(name: str, settings: Settings) -> RisDestination:
         name=name, host=entry.host, port=entry.port, timeout_s=entry.timeout_seconds,
         connect_timeout_s=min(entry.timeout_seconds, LONGEST_CONNECT_S), connection=Connection(entry.connection),
         second=None if entry.second is None else Address(entry.second.host, entry.second.port),
-        tls=None if entry.tls is None else TlsFiles(
-            entry.tls.authority_file, entry.tls.certificate_file, entry.tls.key_file, entry.tls.server_name),
+        tls=_tls(entry.tls),
         profile=Hl7Profile(
             version=Version(profile.version), version_text=profile.version_text or "",
             sending_application=profile.sending_application,
@@ -254,6 +256,10 @@ def _commitment(entry: PacsSettings) -> CommitmentNode | None:
     return None if wanted is None else CommitmentNode(
         aet=wanted.aet or entry.aet, port=wanted.port or entry.port, wait_s=wanted.wait_seconds,
         ask_again_s=wanted.ask_again_seconds)
+
+
+def _tls(entry: TlsSettings | None) -> TlsFiles | None:
+    return None if entry is None else TlsFiles(entry.authority_file, entry.certificate_file, entry.key_file, entry.server_name)
 
 
 def _code(text: str) -> Code:

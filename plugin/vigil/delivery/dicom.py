@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -71,7 +70,6 @@ def send(
     objects: Sequence[OutgoingObject],
     on_status: OnStatus,
     stop: threading.Event,
-    ssl_context: ssl.SSLContext | None = None,
 ) -> SendOutcome:
     """Send every object over one association, each in the first encoding of ``destination.profile`` that the PACS accepts for its
     kind.
@@ -83,6 +81,8 @@ def send(
     ------
     DestinationUnreachable, DestinationRefused, DestinationBusy, DestinationAborted, DestinationSilent
         As their names say; objects reported before stand.
+    DestinationInvalid
+        A file of its TLS cannot be used.
     MessageInvalid
         One of ``objects`` is no DICOM file.
     Stopping
@@ -92,7 +92,7 @@ def send(
     if not possible:
         return SendOutcome(())
     statuses: list[ObjectStatus] = []
-    with Conversation(destination, _contexts(objects, possible), stop, ssl_context) as conversation:
+    with Conversation(destination, _contexts(objects, possible), stop) as conversation:
         for item, syntaxes in zip(objects, possible, strict=True):
             status, text = _store(conversation, item, syntaxes)
             on_status(item.sop_instance_uid, status, text)
@@ -100,11 +100,9 @@ def send(
     return SendOutcome(tuple(statuses))
 
 
-def echo(
-    destination: PacsDestination, stop: threading.Event, ssl_context: ssl.SSLContext | None = None
-) -> None:
+def echo(destination: PacsDestination, stop: threading.Event) -> None:
     """C-ECHO: returns where the PACS answers with success, raises as :func:`send` where not."""
-    with Conversation(destination, [build_context(VERIFICATION)], stop, ssl_context) as conversation:
+    with Conversation(destination, [build_context(VERIFICATION)], stop) as conversation:
         began = conversation.expect()
         response = conversation.established.send_c_echo()
         if "Status" not in response:

@@ -11,9 +11,11 @@ from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
 
-from vigil.delivery.connection import connected, read_secret, tls_context, tls_words
+from vigil.delivery.connection import connected, read_secret, tls_words
+from vigil.delivery.destination import TlsFiles
 from vigil.delivery.errors import DestinationBusy, DestinationInvalid, DestinationRefused, DestinationSilent
 from vigil.delivery.escalation.notice import Notice, mail_text
+from vigil.delivery.tls import client_context
 from vigil.settings.escalation import MailSettings
 
 PERMANENT = 500
@@ -69,7 +71,7 @@ def send_mail(server: MailServer, message: EmailMessage, stop: threading.Event) 
         if not secret.isascii() or not settings.user.isascii():
             raise DestinationInvalid(f"{label}: user and password may hold ASCII characters only")
         password = secret.decode("ascii")
-    context = None if settings.security == "none" else tls_context(label, settings.authority_file)
+    context = None if settings.security == "none" else client_context(TlsFiles(settings.authority_file), label)
     with connected(label, settings.host, settings.port, settings.timeout_seconds, stop) as raw:
         try:
             return _converse(raw, settings, context, password, message)

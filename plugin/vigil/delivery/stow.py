@@ -19,14 +19,12 @@ from uuid import uuid4
 from pydicom import Dataset, dcmwrite
 from pydicom.uid import UID
 
-from vigil.delivery.connection import trusting
-from vigil.delivery.destination import WebDestination
+from vigil.delivery.destination import TlsFiles, WebDestination
 from vigil.delivery.dicom import ObjectStatus, OnStatus, OutgoingObject, SendOutcome, in_syntax, read_header
 from vigil.delivery.encoding import possible_syntaxes
 from vigil.delivery.errors import (
     DestinationAborted,
     DestinationBusy,
-    DestinationInvalid,
     DestinationRefused,
     DestinationSilent,
     DestinationUnreachable,
@@ -40,6 +38,7 @@ from vigil.delivery.status import (
     SYNTAX_NOT_SUPPORTED,
     status_text,
 )
+from vigil.delivery.tls import client_context
 from vigil.delivery.watch import ConnectionWatch
 from vigil.domain.errors import Stopping
 
@@ -55,6 +54,8 @@ FAULT_OF_AN_OBJECT = {400: CANNOT_UNDERSTAND, 409: PROCESSING_FAILURE, 413: RESO
                       422: CANNOT_UNDERSTAND}
 """What a server may say of a whole request because of one object, as the failure reason of an object."""
 PASSING = (408, 425, 429, 500, 502, 503, 504)
+WEB_TLS_KEYS = ("CertificateAuthority", "ClientCertificate", "ClientCertificate")
+"""What the settings of a DICOMweb server call the files of its TLS."""
 
 _ADVICE = {
     400: "it does not understand the request; see that Url names a DICOMweb service (STOW-RS)",
@@ -217,14 +218,8 @@ class _Server:
         target, host, port = self._destination, self._parts.hostname or "", self._parts.port
         if self._parts.scheme == "http":
             return http.client.HTTPConnection(host, port, timeout=target.connect_timeout_s)
-        try:
-            context = trusting(target.certificate_authority)
-            if target.client_certificate is not None:
-                context.load_cert_chain(target.client_certificate)
-        except OSError as error:  # also what ssl raises
-            raise DestinationInvalid(
-                f"{target.label}: CertificateAuthority or ClientCertificate cannot be used ({error.strerror or 'no PEM'})"
-            ) from error
+        files = TlsFiles(target.certificate_authority, target.client_certificate)
+        context = client_context(files, target.label, keys=WEB_TLS_KEYS)
         return http.client.HTTPSConnection(host, port, timeout=target.connect_timeout_s, context=context)
 
     def _untrusted(self, error: ssl.SSLError) -> DestinationRefused:

@@ -18,8 +18,10 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from vigil.delivery.connection import connected, read_secret, tls_context, tls_words
+from vigil.delivery.connection import connected, read_secret, tls_words
+from vigil.delivery.destination import TlsFiles
 from vigil.delivery.errors import DestinationBusy, DestinationRefused, DestinationSilent, ProtocolError
+from vigil.delivery.tls import client_context
 from vigil.settings.escalation import WebhookSettings
 
 LARGEST_ANSWER = 65_536
@@ -60,7 +62,7 @@ def post(webhook: Webhook, content: dict[str, object], at: datetime, stop: threa
     secret = read_secret(label, settings.secret_file, settings.secret_variable)
     parts = urlsplit(settings.url)
     secure = parts.scheme == "https"
-    context = tls_context(label, settings.authority_file) if secure else None
+    context = client_context(TlsFiles(settings.authority_file), label) if secure else None
     body = json.dumps(content, ensure_ascii=False).encode()
     timestamp = int(at.timestamp())
     headers = {"Content-Type": "application/json", "User-Agent": "Vigil", "Vigil-Timestamp": str(timestamp),

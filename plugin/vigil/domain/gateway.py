@@ -21,6 +21,10 @@ class GatewayError(VigilError):
     category = Category.STORAGE_FAILED
 
 
+class StoreFiltered(GatewayError):
+    """The site's own filter of incoming instances keeps an object out. To ask again is of no use."""
+
+
 class StoreStatus(StrEnum):
     STORED = "stored"
     ALREADY_STORED = "already-stored"

@@ -8,7 +8,7 @@ import ssl
 import threading
 from urllib.parse import urlsplit
 
-from vigil.delivery.connection import trusting
+from vigil.delivery.tls import trusting
 from vigil.host.errors import OrthancRefused, OrthancUnreachable
 
 NOT_FOUND = 404

@@ -14,12 +14,14 @@ from vigil.domain.gateway import (
     ChangesPage,
     InstanceRecord,
     OrthancSystem,
+    StoreFiltered,
     StoreOutcome,
     StoreStatus,
     StudyRecord,
 )
 from vigil.host.errors import OrthancRefused
 
+FILTERED_OUT = "FilteredOut"
 STORED_AS = {"Success": StoreStatus.STORED, "AlreadyStored": StoreStatus.ALREADY_STORED}
 
 
@@ -96,9 +98,11 @@ class RestGateway:
 
     def store(self, dicom: bytes) -> StoreOutcome:
         answer = json.loads(self._transport.post("/instances", dicom))
+        if answer["Status"] == FILTERED_OUT:
+            raise StoreFiltered("Orthanc's filter of incoming instances (ReceivedInstanceFilter, or a plugin's) keeps objects of "
+                                "ours out; let it take what comes from plugins (docs/coexistence.md)")
         if answer["Status"] not in STORED_AS:
-            raise OrthancRefused(f"Orthanc did not store an object of ours: {answer['Status']}; let its filter of incoming "
-                                 "instances (ReceivedInstanceFilter, or a plugin's) take them")
+            raise OrthancRefused(f"Orthanc did not store an object of ours: {answer['Status']}; its log should say why")
         status = STORED_AS[answer["Status"]]
         return StoreOutcome(orthanc_id=str(answer["ID"]), orthanc_study_id=str(answer["ParentStudy"]), status=status)
 

@@ -17,12 +17,12 @@ from vigil.delivery.hl7.mllp import MllpClient
 from vigil.domain.answer import Analysis, Answer, AnswerKind
 from vigil.domain.clock import Clock
 from vigil.domain.errors import Category
-from vigil.domain.gateway import Gateway
 from vigil.domain.identity import delivery_id, filler_order_number, message_control_id, retraction_control_id
 from vigil.inference.registry import InstalledModel
 from vigil.intake.part10 import read_dataset, read_instance
 from vigil.pipeline.deliver import Refused, Suppressed
 from vigil.pipeline.permission import ModelMissing, Permission
+from vigil.pipeline.reference import References
 from vigil.pipeline.retract import cause_of
 from vigil.pipeline.told import newer_analyses, told_before, told_newer
 from vigil.records.entries import RETRACTION, DeliveryRecord
@@ -38,10 +38,10 @@ class ToRis:
     """Called by :class:`vigil.pipeline.deliver.Courier` for each attempt."""
 
     def __init__(
-        self, *, gateway: Gateway, ledger: Ledger, settings: Settings, permission: Permission,
+        self, *, references: References, ledger: Ledger, settings: Settings, permission: Permission,
         models: Mapping[str, InstalledModel], clock: Clock, stop: threading.Event,
     ) -> None:
-        self._gateway = gateway
+        self._references = references
         self._ledger = ledger
         self._settings = settings
         self._permission = permission
@@ -132,7 +132,7 @@ class ToRis:
 
     def _head(self, analysis: Analysis) -> bytes:
         """Of the image that the results copy, without its pixels."""
-        reference = self._gateway.dicom(analysis.reference_instance)
+        reference = self._references.head(analysis)
         if reference is None:
             raise Suppressed("the study was deleted before it could be alerted", category=Category.STUDY_DELETED)
         return read_instance(reference).head

@@ -29,6 +29,7 @@ from vigil.intake.selection import suffices
 from vigil.intake.stack import SliceStack, build_stack
 from vigil.intake.study import HeaderCache
 from vigil.pipeline.engine import Task, Verdict
+from vigil.pipeline.reference import References
 from vigil.pipeline.retry import Backoff
 from vigil.records.audit import Audit
 from vigil.records.errors import StateUnusable
@@ -71,14 +72,15 @@ class Analyst:
     """The worker of the inference queue."""
 
     def __init__(
-        self, *, gateway: Gateway, ledger: Ledger, audit: Audit, models: Mapping[str, InstalledModel], runtime: Runtime,
-        headers: HeaderCache, images: ArrivedImages, reading: CrashMarker, device: DeviceIdentity,
+        self, *, gateway: Gateway, ledger: Ledger, audit: Audit, references: References, models: Mapping[str, InstalledModel],
+        runtime: Runtime, headers: HeaderCache, images: ArrivedImages, reading: CrashMarker, device: DeviceIdentity,
         options: Callable[[str], ResultOptions], backoff: Backoff, clock: Clock, stop: threading.Event, log: Log,
         metrics: Metrics,
     ) -> None:
         self._gateway = gateway
         self._ledger = ledger
         self._audit = audit
+        self._references = references
         self._models = models
         self._runtime = runtime
         self._headers = headers
@@ -102,7 +104,7 @@ class Analyst:
         if record.answer is not None:
             return self._follow(analysis)
         try:
-            if self._gateway.study(analysis.orthanc_study_id) is None:
+            if not self._references.lets_go_on(analysis):
                 return self._end_deleted(analysis, log)
             self._ledger.set_analysis_state(subject, "running")
             looked = self._look(analysis, log)
@@ -114,7 +116,7 @@ class Analyst:
         except Stopping:
             return Verdict(retry_after_s=1.0)
         except (GatewayError, StateUnusable) as error:
-            if self._gateway_lost_study(analysis):
+            if self._is_lost(analysis):
                 return self._end_deleted(analysis, log)
             self._ledger.set_analysis_state(subject, "pending", Reason(error.category, error.message))
             self._metrics.error("pipeline", error.category.value)
@@ -222,7 +224,7 @@ class Analyst:
 
     def _render(self, analysis: Analysis, looked: Looked, log: Log) -> tuple[Answer, tuple[ResultObject, ...]] | None:
         """The answer and its objects. An answer that cannot be drawn becomes "failed", which can. None: the study is gone."""
-        reference = self._gateway.dicom(analysis.reference_instance) if analysis.reference_instance else None
+        reference = self._references.head(analysis)
         if reference is None:
             if not analysis.reference_instance:
                 return looked.answer, ()
@@ -263,7 +265,8 @@ class Analyst:
         before = analysis.predecessor_id
         while before is not None:
             record = self._ledger.analysis(before)
-            if record is None or record.state in SEEN_BY_SOMEBODY:
+            if record is None or record.state in SEEN_BY_SOMEBODY or any(
+                    item.state == "delivered" for item in self._ledger.deliveries(before)):
                 break
             before = record.analysis.predecessor_id
         if before is None:
@@ -275,9 +278,9 @@ class Analyst:
                     series_instance_uid=item.series_instance_uid, study_instance_uid=analysis.study_instance_uid)
         return None
 
-    def _gateway_lost_study(self, analysis: Analysis) -> bool:
+    def _is_lost(self, analysis: Analysis) -> bool:
         try:
-            return self._gateway.study(analysis.orthanc_study_id) is None
+            return not self._references.lets_go_on(analysis)
         except GatewayError:
             return False
 
@@ -287,12 +290,15 @@ class Analyst:
         return Verdict()
 
 
-def end_deleted(ledger: Ledger, audit: Audit, analysis: Analysis, clock: Clock) -> None:
-    """The study is gone: the analysis ends as such, and nothing brings the study back."""
-    reason = Reason(Category.STUDY_DELETED, "the study was deleted from Orthanc while it was analysed")
+def end_deleted(ledger: Ledger, audit: Audit, analysis: Analysis, clock: Clock, *, delivered: bool = False) -> None:
+    """The study is gone: the analysis ends as such, and nothing brings the study back. ``delivered``: its results leave the house
+    all the same."""
+    reason = Reason(Category.STUDY_DELETED, "the study was deleted from Orthanc while it was analysed" + (
+        "; its results are sent from here (DeletedStudies)" if delivered else ""))
     ledger.set_analysis_state(analysis.analysis_id, "ended-study-deleted", reason)
     ledger.mark_deleted(analysis.orthanc_study_id, clock.now())
-    audit.append("ended-study-deleted", analysis.analysis_id, actor="vigil", role="system", evidence={})
+    audit.append("ended-study-deleted", analysis.analysis_id, actor="vigil", role="system", evidence={
+        "delivered": True} if delivered else {})
 
 
 def _no_answer(reason: Reason) -> Answer:

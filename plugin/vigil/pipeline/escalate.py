@@ -213,7 +213,7 @@ class Escalations:
 
     def _why_ended(self, critical: CriticalResult, record: AnalysisRecord) -> Reason | None:
         """Why nobody need be told any more."""
-        if record.state == "ended-study-deleted":
+        if record.state == "ended-study-deleted" and self._settings.deleted_studies == "withhold":
             return Reason(Category.STUDY_DELETED, "the study was deleted from Orthanc")
         held = why_held(self._ledger, critical.analysis_id, self._settings.escalation.hold_when_reported)
         if held is not None:

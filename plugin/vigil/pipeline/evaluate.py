@@ -17,6 +17,7 @@ from vigil.domain.identity import analysis_id, correlation_id, digest, inputs_di
 from vigil.inference.registry import InstalledModel
 from vigil.intake.appraise import Appraisal, Verdict, appraise
 from vigil.intake.header import ImageHeader
+from vigil.intake.part10 import read_instance
 from vigil.intake.study import HeaderCache, StudyContent, StudyReader
 from vigil.pipeline.engine import Engine, Task
 from vigil.pipeline.retract import OtherPatients, Retractor
@@ -134,7 +135,7 @@ class Evaluator:
             correlation_id=correlation_id(study.orthanc_id), stage=str(site.stage), refusal=refusal,
             arrived_at=arrived, study_started_at=self._started(content),
             reference_instance=_reference(appraisal.inputs, content.headers))
-        held = self._ledger.begin_analysis(proposed)
+        held = self._ledger.begin_analysis(proposed, self._reference_head(proposed) if known is None else None)
         if known is None:
             self._audit.append("analysis-begun", held.analysis_id, actor="vigil", role="system", evidence={
                 "study": held.orthanc_study_id, "model": held.model_id, "version": held.model_version,
@@ -142,6 +143,13 @@ class Evaluator:
                 "inputs_sha256": held.inputs_sha256, "images": len(held.inputs), "predecessor": held.predecessor_id,
                 "refusal": None if refusal is None else refusal.category.value})
         return held
+
+    def _reference_head(self, proposed: Analysis) -> bytes | None:
+        """Kept where the answer may have to leave without the study."""
+        if self._settings.deleted_studies != "deliver" or not proposed.reference_instance:
+            return None
+        dicom = self._gateway.dicom(proposed.reference_instance)
+        return None if dicom is None else read_instance(dicom).head
 
     def _too_old(self, content: StudyContent, now: datetime) -> Reason | None:
         """An archive, a restored backup or a fetched prior sets nothing off (law 6)."""

@@ -36,6 +36,7 @@ from vigil.pipeline.pace import SHARE_OF_THE_PROCESSORS, Pace
 from vigil.pipeline.people import People
 from vigil.pipeline.permission import Permission
 from vigil.pipeline.reconcile import Reconciler
+from vigil.pipeline.reference import References
 from vigil.pipeline.retry import Backoff
 from vigil.pipeline.store import Storer
 from vigil.pipeline.watch import Watch
@@ -114,20 +115,21 @@ class House:
         opened.callback(self._confirmations.stop)
         to_pacs = ToPacs(gateway=self._gateway, ledger=ledger, settings=settings, permission=permission,
                          confirmations=self._confirmations, clock=self._clock, stop=self._stop)
-        self._to_ris = ToRis(gateway=self._gateway, ledger=ledger, settings=settings, permission=permission, models=by_id,
+        references = References(self._gateway, ledger, settings)
+        self._to_ris = ToRis(references=references, ledger=ledger, settings=settings, permission=permission, models=by_id,
                              clock=self._clock, stop=self._stop)
         forward, alert = (
             Courier(bring=bring, notified=notified, ledger=ledger, audit=audit, retry=settings.retry, clock=self._clock,
                     log=self._log, metrics=self._metrics)
             for bring, notified in ((to_pacs, "forwarded"), (self._to_ris, "alerted")))
         self.people = People(
-            gateway=self._gateway, ledger=ledger, audit=audit, settings=settings, permission=permission, courier=alert,
+            references=references, ledger=ledger, audit=audit, settings=settings, permission=permission, courier=alert,
             models=by_id, sealer=sealer, clock=self._clock, stop=self._stop, log=self._log, metrics=self._metrics)
         self._engine = Engine(
             database=self._state.workflows,
             workers={
-                INFER: Analyst(gateway=self._gateway, ledger=ledger, audit=audit, models=by_id, runtime=self._runtime,
-                               headers=headers, images=images,
+                INFER: Analyst(gateway=self._gateway, ledger=ledger, audit=audit, references=references, models=by_id,
+                               runtime=self._runtime, headers=headers, images=images,
                                reading=CrashMarker(self._state.reading_marker), device=device,
                                options=partial(options_for, settings), backoff=backoff, clock=self._clock, stop=self._stop,
                                log=self._log, metrics=self._metrics),

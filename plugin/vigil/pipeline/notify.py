@@ -18,7 +18,6 @@ from vigil.delivery.webhook import Webhook, post
 from vigil.domain.answer import Reason
 from vigil.domain.clock import Clock
 from vigil.domain.errors import Category, Stopping, VigilError
-from vigil.domain.gateway import Gateway
 from vigil.domain.identity import digest
 from vigil.domain.manifest import RegulatoryStatus
 from vigil.inference.registry import InstalledModel
@@ -27,6 +26,7 @@ from vigil.pipeline.desk import AlertDesk
 from vigil.pipeline.engine import Verdict
 from vigil.pipeline.escalate import notify_task
 from vigil.pipeline.outbox import why_held
+from vigil.pipeline.reference import References
 from vigil.pipeline.retract import cause_of
 from vigil.pipeline.retry import Backoff
 from vigil.records.audit import Audit
@@ -44,8 +44,8 @@ LONGEST_TEXT = 120
 class Notices:
     """What is said of an alert: in a message, and on the page of its link."""
 
-    def __init__(self, *, gateway: Gateway, settings: Settings, models: Mapping[str, InstalledModel], links: Links) -> None:
-        self._gateway = gateway
+    def __init__(self, *, references: References, settings: Settings, models: Mapping[str, InstalledModel], links: Links) -> None:
+        self._references = references
         self._content = settings.escalation.content
         self._zone = ZoneInfo(settings.time_zone)
         self._models = models
@@ -68,7 +68,7 @@ class Notices:
             link=None if step == WITHDRAWAL else self._links.make(critical.analysis_id, step, channel, critical.found_at))
 
     def _of_study(self, record: AnalysisRecord) -> tuple[str | None, str | None]:
-        reference = self._gateway.dicom(record.analysis.reference_instance)
+        reference = self._references.head(record.analysis)
         if reference is None:
             return None, None
         header = read_dataset(reference)

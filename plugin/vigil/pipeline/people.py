@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 from vigil.delivery.escalation.link import PURPOSE, Claim, Links
 from vigil.delivery.escalation.notice import Notice
 from vigil.domain.clock import Clock
-from vigil.domain.gateway import Gateway
 from vigil.inference.registry import InstalledModel
 from vigil.pipeline.deliver import ALERT, Courier, ris_queue
 from vigil.pipeline.desk import AlertDesk
@@ -20,6 +19,7 @@ from vigil.pipeline.notify import Notices, Notifier
 from vigil.pipeline.outbox import TURN, Outboxes
 from vigil.pipeline.permission import Permission
 from vigil.pipeline.promise import AlertPromises
+from vigil.pipeline.reference import References
 from vigil.records.audit import Audit
 from vigil.records.entries import PersonAcknowledgement
 from vigil.records.ledger import Ledger
@@ -31,16 +31,17 @@ from vigil.telemetry.metrics import Metrics
 
 class People:
     def __init__(
-        self, *, gateway: Gateway, ledger: Ledger, audit: Audit, settings: Settings, permission: Permission, courier: Courier,
-        models: Mapping[str, InstalledModel], sealer: Sealer, clock: Clock, stop: threading.Event, log: Log, metrics: Metrics,
+        self, *, references: References, ledger: Ledger, audit: Audit, settings: Settings, permission: Permission,
+        courier: Courier, models: Mapping[str, InstalledModel], sealer: Sealer, clock: Clock, stop: threading.Event, log: Log,
+        metrics: Metrics,
     ) -> None:
         escalation = settings.escalation
         self.links = Links(sealer.derive(PURPOSE), escalation.link_base, timedelta(hours=escalation.link_hours))
         self.desk = AlertDesk(ledger, audit, clock)
-        self.alerts = AlertPromises(gateway=gateway, ledger=ledger, clock=clock)
+        self.alerts = AlertPromises(references=references, ledger=ledger, clock=clock)
         self.escalations = Escalations(ledger=ledger, audit=audit, settings=settings, permission=permission, alerts=self.alerts,
                                        clock=clock, log=log)
-        self.notices = Notices(gateway=gateway, settings=settings, models=models, links=self.links)
+        self.notices = Notices(references=references, settings=settings, models=models, links=self.links)
         self._outboxes = Outboxes(courier=courier, ledger=ledger, settings=settings, clock=clock)
         self._notifier = Notifier(ledger=ledger, audit=audit, settings=settings, notices=self.notices, desk=self.desk,
                                   clock=clock, stop=stop, log=log, metrics=metrics)

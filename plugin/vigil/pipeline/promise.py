@@ -5,11 +5,11 @@ from __future__ import annotations
 from vigil.delivery.policy import gravest_category
 from vigil.domain.answer import Analysis, AnswerKind
 from vigil.domain.clock import Clock
-from vigil.domain.gateway import Gateway
 from vigil.domain.identity import delivery_id
 from vigil.intake.header import read_dataset
 from vigil.pipeline.deliver import ALERT, ris_queue
 from vigil.pipeline.engine import Task
+from vigil.pipeline.reference import References
 from vigil.records.entries import ASAP, ROUTINE, STAT, AnalysisRecord
 from vigil.records.ledger import Ledger
 
@@ -17,8 +17,8 @@ from vigil.records.ledger import Ledger
 class AlertPromises:
     """By the storer for every RIS, and by a step of a ladder for the RIS that it tells."""
 
-    def __init__(self, *, gateway: Gateway, ledger: Ledger, clock: Clock) -> None:
-        self._gateway = gateway
+    def __init__(self, *, references: References, ledger: Ledger, clock: Clock) -> None:
+        self._references = references
         self._ledger = ledger
         self._clock = clock
 
@@ -42,7 +42,7 @@ class AlertPromises:
     def _order_key(self, analysis: Analysis) -> str:
         """The same for all messages of an order: of one accession number, else placer order number, else study. Keyed, for it
         stands in clear and order numbers can be guessed."""
-        reference = self._gateway.dicom(analysis.reference_instance) if analysis.reference_instance else None
+        reference = self._references.head(analysis)
         order = ""
         if reference is not None:
             header = read_dataset(reference)

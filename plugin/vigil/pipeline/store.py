@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from vigil.domain.answer import Analysis, Reason
 from vigil.domain.clock import Clock
 from vigil.domain.errors import Category, Stopping
-from vigil.domain.gateway import Gateway, GatewayError
+from vigil.domain.gateway import Gateway, GatewayError, StoreFiltered
 from vigil.domain.identity import delivery_id
 from vigil.pipeline.analyse import end_deleted
 from vigil.pipeline.deliver import FORWARD, pacs_queue, purge_sealed, rank
@@ -20,6 +22,16 @@ from vigil.records.ledger import Ledger
 from vigil.settings import Settings
 from vigil.telemetry.logs import Log
 from vigil.telemetry.metrics import Metrics
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """``objects``: how many lie in Orthanc. ``kept_out``: why others do not. ``study_gone``: it was deleted, and nothing of ours
+    brings it back."""
+
+    objects: int
+    kept_out: StoreFiltered | None = None
+    study_gone: bool = False
 
 
 class Storer:
@@ -60,7 +72,10 @@ class Storer:
                 with self._metrics.stage("store"):
                     stored = self._store(analysis)
                 # owed before it counts as done: the reconciler looks at nothing else
-                deliveries = () if stored is None else self._deliveries(record)
+                leaves = not stored.study_gone or self._settings.deleted_studies == "deliver"
+                deliveries = self._deliveries(record) if leaves else ()
+                if stored.kept_out is not None and not deliveries:
+                    raise stored.kept_out  # nobody would get them: they wait until somebody has mended the filter
             except Stopping:
                 return Verdict(retry_after_s=1.0)
             except (GatewayError, ModelMissing) as error:
@@ -68,36 +83,49 @@ class Storer:
                 self._metrics.error("storage", error.category.value)
                 log.warning("store-waits", category=error.category.value, attempt=attempt)
                 return Verdict(retry_after_s=self._backoff.delay_s(attempt))
-            if stored is None:
-                end_deleted(self._ledger, self._audit, analysis, self._clock)
-                log.info("study-deleted")
-                return Verdict()
+            if stored.study_gone:
+                end_deleted(self._ledger, self._audit, analysis, self._clock, delivered=bool(deliveries))
+                log.info("study-deleted", deliveries=len(deliveries))
+                return Verdict(follow=deliveries)
             if record.answer.kind.analysed:
                 self._label(analysis, log)
-            self._ledger.set_analysis_state(subject, "stored")
+            self._ledger.set_analysis_state(subject, "stored", self._told_kept_out(stored.kept_out, log))
             if not deliveries:
                 purge_sealed(self._ledger, subject)
-            self._audit.append("stored", subject, actor="vigil", role="system", evidence={"objects": stored})
-            log.info("stored", objects=stored)
+            self._audit.append("stored", subject, actor="vigil", role="system", evidence={"objects": stored.objects})
+            log.info("stored", objects=stored.objects)
             if analysis.arrived_at is not None:
                 self._metrics.notified("stored", (self._clock.now() - analysis.arrived_at).total_seconds())
             return Verdict(follow=deliveries)
         return Verdict(follow=self._deliveries(record))
 
-    def _store(self, analysis: Analysis) -> int | None:
-        """How many objects lie in Orthanc; None where the study was deleted."""
+    def _store(self, analysis: Analysis) -> _Stored:
         objects = self._ledger.objects(analysis.analysis_id)
+        kept_out: StoreFiltered | None = None
+        stored = 0
         for item in objects:
-            if item.stored_at is not None:
-                continue
-            if self._gateway.study(analysis.orthanc_study_id) is None:
-                return None
-            content = self._ledger.object_bytes(item.sop_instance_uid)
-            if content is None:
-                continue
-            outcome = self._gateway.store(content)
-            self._ledger.mark_object_stored(item.sop_instance_uid, outcome.orthanc_id, self._clock.now())
-        return len(objects)
+            if item.stored_at is None:
+                if self._gateway.study(analysis.orthanc_study_id) is None:
+                    return _Stored(stored, kept_out, study_gone=True)
+                content = self._ledger.object_bytes(item.sop_instance_uid)
+                if content is None:
+                    continue
+                try:
+                    outcome = self._gateway.store(content)
+                except StoreFiltered as error:
+                    kept_out = error
+                    continue
+                self._ledger.mark_object_stored(item.sop_instance_uid, outcome.orthanc_id, self._clock.now())
+            stored += 1
+        return _Stored(stored, kept_out)
+
+    def _told_kept_out(self, error: StoreFiltered | None, log: Log) -> Reason | None:
+        """A site that keeps our objects out of its Orthanc has its destinations all the same: an alert does not wait for it."""
+        if error is None:
+            return None
+        self._metrics.error("storage", error.category.value)
+        log.warning("objects-kept-out", category=error.category.value)
+        return Reason(error.category, error.message)
 
     def _label(self, analysis: Analysis, log: Log) -> None:
         """A convenience for lists of studies, which no result waits for."""

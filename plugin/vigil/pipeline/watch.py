@@ -11,11 +11,13 @@ from queue import Empty, SimpleQueue
 from vigil.domain.clock import Clock
 from vigil.domain.errors import Category, Stopping, VigilError, in_words
 from vigil.domain.gateway import Gateway
+from vigil.intake.appraise import Verdict
 from vigil.pipeline.arrivals import Arrivals
 from vigil.pipeline.evaluate import Evaluator
 from vigil.pipeline.events import Event, EventKind, EventQueue
 from vigil.pipeline.reconcile import Reconciler
 from vigil.pipeline.retry import Backoff
+from vigil.pipeline.vanishing import Vanishing
 from vigil.records.ledger import Ledger
 from vigil.telemetry.logs import Log
 from vigil.telemetry.metrics import Metrics
@@ -61,6 +63,7 @@ class Watch:
         self._trouble: dict[str, str] = {}
         self._postponed: dict[str, tuple[float, int]] = {}
         """Until when, and for how many times in a row."""
+        self._vanishing = Vanishing()
         self._started = time.monotonic()
         self._threads = [
             threading.Thread(target=self._keep, args=(name, work), name=f"vigil-{name}", daemon=True)
@@ -82,7 +85,7 @@ class Watch:
 
     def missing(self) -> list[str]:
         """What the threads cannot do at the moment, in words."""
-        return list(self._trouble.values())
+        return [*self._trouble.values(), *self._vanishing.missing(self._clock.now())]
 
     def _keep(self, name: str, work: Callable[[], None]) -> None:
         while not self._stop.is_set():
@@ -120,6 +123,8 @@ class Watch:
             if event.kind is not EventKind.NEW_INSTANCE:
                 continue
             record = self._gateway.instance(event.resource_id)
+            if record is None:
+                self._vanishing.image(now)
             study = None if record is None else self._study_of_series(record.series_orthanc_id)
             if record is None or study is None:
                 continue
@@ -137,7 +142,18 @@ class Watch:
                 if study is not None:
                     self._told.put((study, False))
             elif event.kind is EventKind.STUDY_DELETED:
+                if self._left_unanswered(event.resource_id):
+                    self._vanishing.study(now)
+                    self._log.warning("study-gone-unanswered", study=event.resource_id)
                 self._ledger.mark_deleted(event.resource_id, now)
+
+    def _left_unanswered(self, study: str) -> bool:
+        """Whether a study that was deleted had arrived, and no model had its say yet."""
+        known = self._ledger.study_state(study)
+        if known is None or known.deleted_at is not None or self._ledger.analyses(study):
+            return False
+        decisions = self._ledger.decisions(study)
+        return known.evaluated_at is None or (bool(decisions) and decisions[-1].verdict == Verdict.WAITING.value)
 
     def _study_of_series(self, series: str) -> str | None:
         if series not in self._study_of:

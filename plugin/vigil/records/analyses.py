@@ -22,12 +22,14 @@ INPUTS = TypeAdapter(tuple[InputInstance, ...])
 
 
 class Analyses(LedgerPart):
-    def begin_analysis(self, begun: Analysis) -> Analysis:
+    def begin_analysis(self, begun: Analysis, reference: bytes | None = None) -> Analysis:
         """The analysis as the ledger holds it: the first call freezes it, a later one with its id gets the frozen one.
 
         Predecessor and revision are found here, in the same transaction: the newest other analysis of the study and model
-        that nothing supersedes yet becomes the predecessor, and is marked as superseded.
+        that nothing supersedes yet becomes the predecessor, and is marked as superseded. ``reference``: the file of its reference
+        image up to the pixels, kept sealed until :meth:`purge_object_bytes`.
         """
+        sealed = None if reference is None else self._sealer.seal(reference, _reference_place(begun.analysis_id))
         with self._database.write() as connection:
             held = _row(connection, begun.analysis_id)
             if held is not None:
@@ -41,7 +43,8 @@ class Analyses(LedgerPart):
             ).one_or_none()
             frozen = replace(begun, predecessor_id=before.analysis_id if before else None,
                              revision=before.revision + 1 if before else 1)
-            connection.execute(analysis.insert().values(state="pending", **_columns(frozen)))
+            connection.execute(analysis.insert().values(
+                state="pending", sealed_reference=sealed, **_columns(frozen)))
             if before:
                 connection.execute(update(analysis).where(analysis.c.analysis_id == before.analysis_id)
                                    .values(superseded_by=frozen.analysis_id))
@@ -51,6 +54,13 @@ class Analyses(LedgerPart):
         with self._database.read() as connection:
             row = _row(connection, analysis_id)
             return None if row is None else _record(row)
+
+    def reference_head(self, analysis_id: str) -> bytes | None:
+        """The file of the reference image up to its pixels; None where the ledger does not hold it, or no longer."""
+        query = select(analysis.c.sealed_reference).where(analysis.c.analysis_id == analysis_id)
+        with self._database.read() as connection:
+            sealed: bytes | None = connection.execute(query).scalar_one_or_none()
+        return None if sealed is None else self._sealer.unseal(sealed, _reference_place(analysis_id))
 
     def analyses(self, study_id: str) -> list[AnalysisRecord]:
         """Of a study, oldest first."""
@@ -145,6 +155,10 @@ def _record(row: Row[Any]) -> AnalysisRecord:
         analysis=_analysis(row), state=row.state, answer=None if row.answer is None else _answer(row.answer),
         superseded_by=row.superseded_by, finished_at=row.finished_at, reason=reason_of(row, "reason"),
     )
+
+
+def _reference_place(analysis_id: str) -> str:
+    return f"analysis|{analysis_id}"
 
 
 def _answer(text: str) -> Answer:

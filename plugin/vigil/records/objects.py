@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select, update
 from vigil.records.entries import FinishedObject, ObjectRecord
 from vigil.records.part import CHUNK, LedgerPart
 from vigil.records.sealing import Sealer
-from vigil.records.tables import result_object
+from vigil.records.tables import analysis, result_object
 
 
 def sealed_rows(sealer: Sealer, analysis_id: str, objects: Sequence[FinishedObject]) -> list[dict[str, Any]]:
@@ -73,10 +73,12 @@ class Objects(LedgerPart):
         return found
 
     def purge_object_bytes(self, analysis_id: str) -> None:
-        """Lets the bytes of an analysis go; UIDs and digests stay."""
+        """Lets the bytes of an analysis and the header of its reference image go; UIDs and digests stay."""
         with self._database.write() as connection:
             connection.execute(
                 update(result_object).where(result_object.c.analysis_id == analysis_id).values(sealed=None))
+            connection.execute(
+                update(analysis).where(analysis.c.analysis_id == analysis_id).values(sealed_reference=None))
 
 
 def _place(sop_instance_uid: str) -> str:

@@ -129,7 +129,9 @@ analysis = Table(
     Column("answer", Text),
     Column("superseded_by", ID),
     Column("finished_at", Moment),
+    Column("sealed_reference", LargeBinary),
 )
+"""``sealed_reference``: the file of the reference image up to its pixels; null once nothing is owed to any destination."""
 
 result_object = Table(
     "result_object", metadata,

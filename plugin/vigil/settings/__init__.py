@@ -8,7 +8,7 @@ from vigil.settings.destinations import (
     WebAuthentication,
 )
 from vigil.settings.escalation import EscalationSettings
-from vigil.settings.hl7 import AssigningAuthority, Hl7Profile, RisDestination, SecondAddress, TlsSettings
+from vigil.settings.hl7 import AssigningAuthority, Hl7Profile, RisDestination, SecondAddress
 from vigil.settings.reading import load, settings_snapshot
 from vigil.settings.section import (
     AlertOverride,
@@ -18,6 +18,7 @@ from vigil.settings.section import (
     RuntimeSettings,
     Settings,
 )
+from vigil.settings.tls import TlsSettings
 
 __all__ = [
     "AlertOverride", "AssigningAuthority", "CommitmentListener", "DicomWebDestination", "EscalationSettings", "Hl7Profile",

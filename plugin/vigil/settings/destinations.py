@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from vigil.settings.base import AbsolutePath, ApplicationEntity, Host, Port, Seconds, Section, without_credentials
+from vigil.settings.tls import TlsSettings
 
 ProfileName = Literal["standard", "sc-only", "ohif", "weasis", "reporting-text", "multiframe-sc", "full-frame-seg"]
 TransferSyntax = Literal["uncompressed", "rle", "jpeg-ls", "jpeg-2000"]
@@ -61,6 +62,8 @@ class PacsDestination(ResultSelection):
     calling_aet: ApplicationEntity = Field(
         default="VIGIL", description="an application entity title, 1 to 16 ASCII characters without backslash")
     timeout_seconds: Seconds = Field(default=10.0, description="a number of seconds above 0, at most 3600")
+    tls: TlsSettings | None = Field(
+        default=None, description="null, or an object with AuthorityFile, CertificateFile, KeyFile and ServerName")
     storage_commitment: StorageCommitment | None = Field(
         default=None, description="null, or an object (it may be empty) where the node confirms what it keeps")
 

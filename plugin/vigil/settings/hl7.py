@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from vigil.domain.answer import AnswerKind
-from vigil.settings.base import AbsolutePath, Host, Port, Seconds, Section
+from vigil.settings.base import Host, Port, Seconds, Section
+from vigil.settings.tls import TlsSettings
 
 
 def _without_credentials(link: str) -> str:
@@ -114,24 +115,6 @@ class Hl7Profile(Section):
             raise ValueError(
                 'AcceptAcknowledgement and ApplicationAcknowledgement are both "", "AL" and "NE", "AL" and "AL", '
                 'or "NE" and "AL": in any other pair a message may stay without an answer')
-        return self
-
-
-class TlsSettings(Section):
-    """TLS to a receiver: files in PEM, read again for each new connection, so that a renewed certificate needs no restart."""
-
-    authority_file: AbsolutePath | None = Field(
-        default=None, description="null for the machine's own authorities, or an absolute path: who may vouch for the receiver")
-    certificate_file: AbsolutePath | None = Field(
-        default=None, description="null, or an absolute path: our own certificate, where the receiver asks for one")
-    key_file: AbsolutePath | None = Field(default=None, description="null, or an absolute path: the key of our certificate")
-    server_name: Host | None = Field(
-        default=None, description="null for the Host, or the name that stands in the receiver's certificate")
-
-    @model_validator(mode="after")
-    def _both_or_none(self) -> TlsSettings:
-        if (self.certificate_file is None) != (self.key_file is None):
-            raise ValueError("CertificateFile and KeyFile are given together or not at all")
         return self
 
 

@@ -84,6 +84,8 @@ class VigilSection(Section):
     site_packages: str | None = Field(default=None, description="null, or the path of the bundle's Python packages")
     max_study_age_hours: Annotated[float, Field(gt=0, le=87_600, allow_inf_nan=False)] = Field(
         default=24.0, description="a number of hours above 0, at most 87600")
+    deleted_studies: Literal["withhold", "deliver"] = Field(
+        default="withhold", description='"withhold" or "deliver": what becomes of a result whose study is deleted from Orthanc')
     time_zone: Annotated[str, AfterValidator(known_time_zone)] = Field(
         default="UTC", description='an IANA time zone, such as "Europe/Berlin"')
     installation_name: str = Field(default="vigil", min_length=1, max_length=64, pattern=r"^[^\\\x00-\x1f\x7f]+$",

@@ -76,7 +76,7 @@ def answered(ledger: Ledger, clock: MovingClock) -> Callable[..., AnalysisRecord
             analysis_id=analysis_id, orthanc_study_id=study or f"study-of-{analysis_id}", study_instance_uid="1.2.3",
             model_id=MODEL, model_version="1.0.0", weights_sha256="w", operating_point="default", renderer_version="1",
             settings_sha256="x", inputs_sha256=analysis_id, inputs=(), created_at=clock.now(), correlation_id="c", stage=stage,
-            arrived_at=clock.now(), study_started_at=clock.now()))
+            arrived_at=clock.now(), study_started_at=clock.now(), reference_instance="image"))
         ledger.freeze_answer(analysis_id, answer or _positive(category), [])
         record = ledger.analysis(analysis_id)
         assert record is not None

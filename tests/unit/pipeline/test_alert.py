@@ -15,6 +15,7 @@ from vigil.pipeline.deliver import Courier
 from vigil.pipeline.desk import AlertDesk
 from vigil.pipeline.outbox import Outboxes
 from vigil.pipeline.permission import Permission
+from vigil.pipeline.reference import References
 from vigil.records.alerts import AlertAccount
 from vigil.records.audit import Audit
 from vigil.records.entries import AnalysisRecord, DeliveryRecord
@@ -38,7 +39,8 @@ def outboxes(
     settings: Callable[..., Settings], ledger: Ledger, models: dict[str, InstalledModel], clock: Any, log: Log,
 ) -> Outboxes:
     site = settings(Ris={"ris": {"Host": "127.0.0.1", "Port": 2575}}, MaxStudyAgeHours=24, Retry={"DeadlineHours": 72})
-    to_ris = ToRis(gateway=NoImages(), ledger=ledger, settings=site, models=models, clock=clock,  # type: ignore[arg-type]
+    to_ris = ToRis(references=References(NoImages(), ledger, site),  # type: ignore[arg-type]
+                   ledger=ledger, settings=site, models=models, clock=clock,
                    permission=Permission(site, models, clock.now()), stop=threading.Event())
     courier = Courier(bring=to_ris, notified="alerted", ledger=ledger, audit=Audit(ledger), retry=site.retry, clock=clock,
                       log=log, metrics=Metrics())

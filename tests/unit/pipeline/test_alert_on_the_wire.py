@@ -31,6 +31,7 @@ from vigil.pipeline.deliver import Courier
 from vigil.pipeline.desk import AlertDesk
 from vigil.pipeline.errors import AlertUnchanged
 from vigil.pipeline.permission import Permission
+from vigil.pipeline.reference import References
 from vigil.records.audit import Audit
 from vigil.records.entries import AnalysisRecord, DeliveryRecord
 from vigil.records.ledger import Ledger
@@ -103,7 +104,7 @@ def bring(
                 **receiver: Any) -> DeliveryRecord:
         site = settings(Ris={"ris": {"Host": "127.0.0.1", "Port": port, "TimeoutSeconds": 5, **receiver}})
         to_ris = ToRis(
-            gateway=gateway or OneImage(), ledger=ledger, settings=site,  # type: ignore[arg-type]
+            references=References(gateway or OneImage(), ledger, site), ledger=ledger, settings=site,  # type: ignore[arg-type]
             permission=Permission(site, models, clock.now() - timedelta(days=9)), models=models, clock=clock,
             stop=threading.Event())
         opened.append(to_ris)

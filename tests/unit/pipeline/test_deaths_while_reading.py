@@ -14,6 +14,7 @@ from vigil.imaging.arrived import ArrivedImages
 from vigil.inference.quarantine import CrashMarker
 from vigil.intake.study import HeaderCache
 from vigil.pipeline.analyse import Analyst
+from vigil.pipeline.reference import References
 from vigil.pipeline.retry import Backoff
 from vigil.records.audit import Audit
 from vigil.records.ledger import Ledger
@@ -41,7 +42,8 @@ def died_while_reading(state: Path) -> CrashMarker:
     (2, Category.UNREADABLE_INSTANCE, "ended 2 times while these images were read"),
 ])
 def test_the_first_death_is_forgiven_and_the_second_ends_the_reading(
-    tmp_path: Path, ledger: Ledger, clock: Any, log: Log, models: Any, deaths: int, category: Category, told: str
+    tmp_path: Path, ledger: Ledger, clock: Any, log: Log, models: Any, settings: Any, deaths: int,
+    category: Category, told: str
 ) -> None:
     for _ in range(deaths):
         reading = died_while_reading(tmp_path)
@@ -51,6 +53,7 @@ def test_the_first_death_is_forgiven_and_the_second_ends_the_reading(
         created_at=clock.now(), correlation_id="c", stage="shadow"))
     analyst = Analyst(
         gateway=Orthanc(), ledger=ledger, audit=Audit(ledger), models=models, runtime=None,  # type: ignore[arg-type]
+        references=References(Orthanc(), ledger, settings()),  # type: ignore[arg-type]
         headers=HeaderCache(), images=ArrivedImages(1 << 20, 60), reading=reading,
         device=DeviceIdentity("test", "1.2.3", "0", "none"), options=lambda _: ResultOptions(), backoff=Backoff(1, 1),
         clock=clock, stop=threading.Event(), log=log, metrics=Metrics())

@@ -23,6 +23,7 @@ from vigil.pipeline.escalate import Escalations
 from vigil.pipeline.notify import Notices, Notifier
 from vigil.pipeline.permission import Permission
 from vigil.pipeline.promise import AlertPromises
+from vigil.pipeline.reference import References
 from vigil.records.audit import Audit
 from vigil.records.entries import STAT, WITHDRAWAL, AnalysisRecord
 from vigil.records.ledger import Ledger
@@ -38,6 +39,10 @@ SECRET = "shared"
 class NoImages:
     def dicom(self, instance: str) -> bytes | None:
         return None
+
+
+def no_images(ledger: Ledger, site: Settings) -> References:
+    return References(NoImages(), ledger, site)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -67,7 +72,7 @@ def site(settings: Callable[..., Settings], tmp_path: Path, mailbox: Mailbox, pa
 
 @pytest.fixture
 def escalations(site: Settings, ledger: Ledger, models: dict[str, InstalledModel], clock: Any, log: Log) -> Escalations:
-    alerts = AlertPromises(gateway=NoImages(), ledger=ledger, clock=clock)  # type: ignore[arg-type]
+    alerts = AlertPromises(references=no_images(ledger, site), ledger=ledger, clock=clock)
     return Escalations(ledger=ledger, audit=Audit(ledger), settings=site, permission=Permission(site, models, clock.now()),
                        alerts=alerts, clock=clock, log=log)
 
@@ -81,7 +86,7 @@ def desk(ledger: Ledger, clock: Any) -> AlertDesk:
 def notifier(
     site: Settings, ledger: Ledger, models: dict[str, InstalledModel], desk: AlertDesk, clock: Any, log: Log,
 ) -> Notifier:
-    notices = Notices(gateway=NoImages(), settings=site, models=models,  # type: ignore[arg-type]
+    notices = Notices(references=no_images(ledger, site), settings=site, models=models,
                       links=Links(b"k" * 32, None, timedelta(hours=1)))
     return Notifier(ledger=ledger, audit=Audit(ledger), settings=site, notices=notices, desk=desk, clock=clock,
                     stop=threading.Event(), log=log, metrics=Metrics())
@@ -131,7 +136,7 @@ def test_a_research_model_that_nobody_answers_for_tells_nobody(
     alone = settings(Models={"hyperdense-volume-ct-head": {"Stage": "live"}}).model_copy(update={"escalation": site.escalation})
     escalations = Escalations(
         ledger=ledger, audit=Audit(ledger), settings=alone, permission=Permission(alone, models, clock.now()), clock=clock,
-        log=log, alerts=AlertPromises(gateway=NoImages(), ledger=ledger, clock=clock))  # type: ignore[arg-type]
+        log=log, alerts=AlertPromises(references=no_images(ledger, site), ledger=ledger, clock=clock))
     assert escalations.begin(answered("a1")) == []
     assert ledger.critical("a1") is None
 

@@ -13,7 +13,7 @@ from vigil.delivery.connection import network_words
 from vigil.delivery.destination import Address, RisDestination
 from vigil.delivery.errors import DestinationRefused, DestinationSilent, DestinationUnreachable
 from vigil.delivery.hl7.acknowledgement import CARRIAGE_RETURN, END, START, BlockReader
-from vigil.delivery.hl7.tls import client_context, failure
+from vigil.delivery.tls import client_context, failure
 from vigil.domain.errors import Stopping
 
 LOOK_S = 0.2

@@ -13,7 +13,7 @@ from vigil.delivery.destination import Address, Connection, RisDestination
 from vigil.delivery.errors import DeliveryError, DestinationSilent, ProtocolError
 from vigil.delivery.hl7.acknowledgement import Acknowledgement, accept, parse_acknowledgement
 from vigil.delivery.hl7.line import LOOK_S, ConnectionLost, Line
-from vigil.delivery.hl7.tls import closed_unheard
+from vigil.delivery.tls import closed_unheard
 from vigil.domain.errors import Stopping
 
 FAIL_BACK_S = 300.0

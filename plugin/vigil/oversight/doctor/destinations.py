@@ -13,11 +13,13 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from urllib.parse import urlsplit
 
-from vigil.delivery.connection import connected, network_words, tls_context, tls_words
-from vigil.delivery.destination import WebDestination, pacs_destination, ris_destination, web_destination
+from vigil.delivery.connection import connected, network_words, tls_words
+from vigil.delivery.destination import TlsFiles, WebDestination, pacs_destination, ris_destination, web_destination
 from vigil.delivery.dicom import echo
 from vigil.delivery.errors import DestinationUnreachable
 from vigil.delivery.hl7.line import Line
+from vigil.delivery.stow import WEB_TLS_KEYS
+from vigil.delivery.tls import client_context
 from vigil.domain.errors import VigilError
 from vigil.oversight.doctor.certificates import look_at_peer, peers, reachable
 from vigil.oversight.doctor.check import Check, error, good, warning
@@ -77,9 +79,8 @@ def _web(target: WebDestination, now: datetime) -> list[Check]:
         with connected(target.label, *_place(target.url), min(target.timeout_s, LONGEST_S), threading.Event()) as raw:
             channel = raw
             if url.scheme == "https":
-                context = tls_context(target.label, target.certificate_authority)
-                if target.client_certificate is not None:
-                    context.load_cert_chain(target.client_certificate, password=b"")  # no question at a terminal
+                files = TlsFiles(target.certificate_authority, target.client_certificate)
+                context = client_context(files, target.label, keys=WEB_TLS_KEYS)
                 channel = context.wrap_socket(raw, server_hostname=url.hostname)
             connection = http.client.HTTPConnection(str(url.hostname), timeout=LONGEST_S)
             connection.sock = channel

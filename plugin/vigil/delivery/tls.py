@@ -1,4 +1,4 @@
-"""TLS to a receiver, and a plain sentence for each way in which it fails: what is wrong, at which side, and what to do."""
+"""TLS to any receiver, and a plain sentence for each way in which it fails: what is wrong, at which side, and what to do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 
 from cryptography import x509
 
-from vigil.delivery.connection import trusting
 from vigil.delivery.destination import TlsFiles
 from vigil.delivery.errors import DestinationInvalid
 
@@ -44,8 +43,20 @@ _NO_TLS = ("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILU
 _OLD_TLS = ("UNSUPPORTED_PROTOCOL", "NO_PROTOCOLS_AVAILABLE", "VERSION_TOO_LOW")
 
 
-def client_context(files: TlsFiles, label: str) -> ssl.SSLContext:
-    """TLS 1.2 or 1.3, the receiver's certificate and name checked, ours shown where there is one.
+def trusting(authority_file: str | Path | None) -> ssl.SSLContext:
+    """A client's context that trusts these authorities, or the system's, by the same rules on every Python. Since 3.13 Python
+    asks of certificates all that RFC 5280 does, such as an authority key identifier, which a hospital's own authority may lack:
+    alerts must not be refused because the system below was updated. Signature, time, name and chain are checked everywhere."""
+    context = ssl.create_default_context(cafile=authority_file)
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
+
+
+def client_context(
+    files: TlsFiles, label: str, *, keys: tuple[str, str, str] = ("AuthorityFile", "CertificateFile", "KeyFile"),
+) -> ssl.SSLContext:
+    """TLS 1.2 or 1.3, the receiver's certificate and name checked, ours shown where there is one. ``keys``: how the settings call
+    the files.
 
     Raises
     ------
@@ -55,25 +66,25 @@ def client_context(files: TlsFiles, label: str) -> ssl.SSLContext:
     try:
         context = trusting(files.authority)
     except (OSError, ssl.SSLError) as error:
-        raise _unusable(label, "AuthorityFile", files.authority, error, "certificates in PEM") from error
+        raise _unusable(label, keys[0], files.authority, error, "certificates in PEM") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if files.certificate is not None:
+    certificate, key = files.certificate, files.key or files.certificate
+    if certificate is not None:
+        both = " and ".join(dict.fromkeys(keys[1:]))
         try:
-            context.load_cert_chain(files.certificate, files.key, password=_no_passphrase)
+            context.load_cert_chain(certificate, files.key, password=_no_passphrase)
         except _Encrypted as error:
             raise DestinationInvalid(
-                f"{label}: the key in KeyFile ({files.key}) is encrypted: store it without a passphrase, readable by the user "
-                "of Orthanc alone"
+                f"{label}: the key in {keys[2]} ({key}) is encrypted: store it without a passphrase, readable by the user of "
+                "Orthanc alone"
             ) from error
         except ssl.SSLError as error:
             if error.reason == "KEY_VALUES_MISMATCH":
                 raise DestinationInvalid(
-                    f"{label}: KeyFile ({files.key}) is not the key of the certificate in CertificateFile"
-                ) from error
-            raise _unusable(label, "CertificateFile and KeyFile", files.certificate, error, "a certificate and its key in PEM") \
-                from error
+                    f"{label}: {keys[2]} ({key}) is not the key of the certificate in {keys[1]}") from error
+            raise _unusable(label, both, certificate, error, "a certificate and its key in PEM") from error
         except OSError as error:
-            raise _unusable(label, "CertificateFile or KeyFile", files.certificate, error, "PEM") from error
+            raise _unusable(label, both, certificate, error, "PEM") from error
     return context
 
 
