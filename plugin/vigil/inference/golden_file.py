@@ -68,3 +68,17 @@ def _volume(arrays: dict[str, NDArray[np.generic]], name: str, file: str) -> Vol
     if not np.isfinite(placed).all() or abs(np.linalg.det(placed[:3, :3])) < 1e-9:
         raise ModelInvalid(f"'{name}.affine' of {file} places no volume; it maps voxels to the patient, in mm")
     return Volume(np.asarray(voxels, np.float32), placed)
+
+
+def golden_bytes(golden: Golden) -> bytes:
+    """The file: the same bytes for the same case. Whole numbers are kept as such, so that it stays small."""
+    arrays: dict[str, NDArray[np.generic]] = {}
+    for name, volume in golden.volumes.items():
+        whole = np.rint(volume.voxels)
+        fits = bool((whole == volume.voxels).all()) and abs(float(np.abs(whole).max())) <= np.iinfo(np.int16).max
+        arrays[f"{name}.voxels"] = whole.astype(np.int16) if fits else volume.voxels
+        arrays[f"{name}.affine"] = volume.affine
+    arrays |= {f"region.{name}": mask.astype(np.uint8) for name, mask in golden.regions.items()}
+    kept = io.BytesIO()
+    np.savez_compressed(kept, allow_pickle=False, **arrays)
+    return kept.getvalue()

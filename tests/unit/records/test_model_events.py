@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hospital.moving_clock import MovingClock
 from sqlalchemy import delete, insert
 
+from hospital.moving_clock import MovingClock
 from vigil.records.audit import Audit
 from vigil.records.errors import LedgerRefused
 from vigil.records.ledger import Ledger
