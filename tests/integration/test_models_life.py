@@ -58,8 +58,11 @@ def test_a_model_is_refused_approved_tried_exchanged_and_brought_back_while_orth
         return told(uid)
 
     def told(uid: str) -> list[tuple[str, str, str]]:
-        found = wait_until("every answer", lambda: (
-            items if (items := analyses(orthanc, uid)) and all(item["state"] in ("stored", "shadow") for item in items) else None))
+        def settled() -> list[dict[str, Any]] | None:
+            items = analyses(orthanc, uid)
+            return items if items and all(item["state"] in ("stored", "shadow") for item in items) else None
+
+        found = wait_until("every answer", settled)
         return sorted((item["model_id"], item["model_version"], item["answer"]["kind"]) for item in found)
 
     sent: dict[str, str] = {}

@@ -82,6 +82,14 @@ def tested(result: dict[str, Any]) -> str:
     return BREAK.join(lines)
 
 
+def made(case: dict[str, Any]) -> str:
+    regions = "".join(f", {count} voxels of '{name}'" for name, count in case["voxels"].items())
+    return BREAK.join([
+        f"{case['file']} ({case['bytes'] // 1024} KiB, {case['slices']} slices) is in the package, and named in its manifest.",
+        f"The model says: {case['kind']}, value {case['value']}{regions}.", f"  {case['sentence']}",
+        "Is that right? Correct the value in the manifest to what you know. A case that nobody looked at proves nothing."])
+
+
 def _event_line(item: dict[str, Any]) -> str:
     use = "" if item["use"] is None else f" ({IN_USE[Use(item['use'])]})"
     return f"  {item['at']}  {item['version']}  {item['event']}{use} by {item['by']}, {item['package_sha256'][:12]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ import typer
 from vigil.authoring.acceptance import Acceptance, accept
 from vigil.authoring.desk import ModelDesk, find
 from vigil.authoring.errors import NotAccepted
+from vigil.authoring.golden import make_golden
 from vigil.authoring.validate import validate
 from vigil.cli import model_words
 from vigil.cli.beside import DEFAULT_CONFIG, BesideOrthanc, ByOption, ConfigOption, JsonOption, read_settings, tell
@@ -67,6 +69,18 @@ def models_test(
     tell(acceptance.as_dict(), as_json, model_words.tested)
     if not acceptance.passed:
         raise typer.Exit(1)
+
+
+@models.command("golden")
+def models_golden(
+    folder: Annotated[Path, typer.Argument(help="The folder of a package.")],
+    images: Annotated[Path, typer.Option("--images", help="A folder of DICOM images of one study.", exists=True)],
+    name: Annotated[str, typer.Option("--name", help="What the case shows.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Makes a golden case of images: runs the model on them and keeps what it says, for a person to look at."""
+    made = make_golden(folder.resolve(), images, name, SystemClock().now())
+    tell(asdict(made), as_json, model_words.made)
 
 
 @models.command("approve")

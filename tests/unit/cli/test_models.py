@@ -136,7 +136,8 @@ def test_a_package_without_a_golden_case_needs_a_reason_that_is_kept(site: Path)
     assert "no golden case" in vigil(site, "test", "case", code=1)
     assert "--without-golden-case" in vigil(site, "approve", "case", "--by", "Dr. Ada", code=1)
     vigil(site, "approve", "case", "--by", "Dr. Ada", "--without-golden-case", "compared by hand on 40 studies")
-    assert json.loads(vigil(site, "show", "case", "--json"))["events"][-1]["evidence"]["without_golden_case"].startswith("compared")
+    approval = json.loads(vigil(site, "show", "case", "--json"))["events"][-1]
+    assert approval["evidence"]["without_golden_case"].startswith("compared")
 
 
 def test_a_package_that_does_not_load_is_not_approved_for_any_reason(site: Path) -> None:
