@@ -74,7 +74,7 @@ def models_test(
 @models.command("golden")
 def models_golden(
     folder: Annotated[Path, typer.Argument(help="The folder of a package.")],
-    images: Annotated[Path, typer.Option("--images", help="A folder of DICOM images of one study.", exists=True)],
+    images: Annotated[Path, typer.Option("--images", help="A folder of DICOM images of one study.")],
     name: Annotated[str, typer.Option("--name", help="What the case shows.")],
     as_json: JsonOption = False,
 ) -> None:

@@ -34,7 +34,7 @@ from vigil.inference.tensor_form import form_of
 __all__ = ["Inference", "Runtime"]
 
 
-_Key = tuple[str, str]
+_Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,8 +196,8 @@ def _run(loaded: _Loaded, manifest: Manifest, volume: Volume, operating_point: s
 
 
 def _key(model: InstalledModel) -> _Key:
-    """Under which id, and which package: two versions are loaded at once while one takes the other's place."""
-    return model.model_id, model.sha256 or ""
+    """Under which id, which package, which weights: two versions are loaded at once while one takes the other's place."""
+    return model.model_id, model.sha256 or "", "" if model.manifest is None else model.manifest.weights_sha256
 
 
 def _manifest(model: InstalledModel) -> Manifest:
