@@ -25,7 +25,8 @@ LIVE = {
 class Hospital:
     """Handles to all three. ``pacs`` is dcmtk's storescp, or, with ``pacs_to_look_into``, a second Orthanc.
 
-    ``vigil`` and ``configuration`` are laid over the main Orthanc's "Vigil" section and whole configuration.
+    ``vigil`` and ``configuration`` are laid over the main Orthanc's "Vigil" section and whole configuration; ``approve`` as
+    there.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Hospital:
         pacs_to_look_into: bool = False,
         vigil: Mapping[str, object] | None = None,
         configuration: Mapping[str, object] | None = None,
+        approve: bool = True,
     ) -> None:
         self.folder = folder
         self.ris = Ris(folder / "ris", port=free_port())
@@ -50,7 +52,8 @@ class Hospital:
             "Pacs": {"pacs": {"Host": "127.0.0.1", "Port": self.pacs_port, "Aet": self.pacs.aet}},
             "Ris": {"ris": {"Host": "127.0.0.1", "Port": self.ris.port, "Profile": {"ProcessingId": "T"}}},
         }
-        self.orthanc = Orthanc(folder / "orthanc", vigil=section | dict(vigil or {}), configuration=configuration)
+        self.orthanc = Orthanc(folder / "orthanc", vigil=section | dict(vigil or {}), configuration=configuration,
+                               approve=approve)
 
     def start(self) -> Self:
         """Starts all three and waits until the bundle is ready."""

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from hospital.approving import approve_installed
 from hospital.network import free_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -86,6 +87,8 @@ class Orthanc:
 
     ``script``: the Python script that Orthanc runs (the bundle's own by default, None: a plain Orthanc).
     ``vigil``: entries of the "Vigil" section, laid over the defaults; ``configuration``: entries of the whole.
+    ``approve``: whether what lies in Vigil's ModelsDirectory at a start is approved before it, as a person would; tests of
+    approval itself say no.
     """
 
     def __init__(
@@ -100,6 +103,7 @@ class Orthanc:
         stable_age_s: int = 1,
         plugins: Sequence[str] = ("OrthancDicomWeb",),
         verbose: bool = False,
+        approve: bool = True,
     ) -> None:
         self.folder = folder
         self.name = name
@@ -111,6 +115,7 @@ class Orthanc:
         self.stable_age_s = stable_age_s
         self.plugins = tuple(plugins)
         self.verbose = verbose
+        self.approve = approve
         self.http_port = free_port()
         self.dicom_port = free_port()
         self.log_path = folder / "orthanc.log"
@@ -127,6 +132,9 @@ class Orthanc:
             raise OrthancDidNotStart(f"{self.name} runs already (process {self.pid}).")
         self.folder.mkdir(parents=True, exist_ok=True)
         self.configuration_path.write_text(json.dumps(self.configuration(), indent=2) + "\n")
+        models = self.vigil.get("ModelsDirectory")
+        if self.script and self.approve and isinstance(models, str):
+            approve_installed(Path(models), self.folder / "vigil")
         command = [str(_first(BINARIES, "Orthanc")), str(self.configuration_path)]
         if self.verbose:
             command.insert(1, "--verbose")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from vigil.authoring.acceptance import own_runtime
 from vigil.domain.errors import VigilError
 from vigil.inference.registry import read_package
-from vigil.inference.runtime import Runtime
 
 
 @dataclass(frozen=True)
@@ -32,13 +31,9 @@ def validate(folder: Path, *, memory_budget_mib: int, threads: int) -> Validatio
     version = None if model.manifest is None else model.manifest.version
     if model.problem is not None:
         return Validation(model.model_id, version, model.problem.text, None)
-    with tempfile.TemporaryDirectory(prefix="vigil-validate-") as place:
-        runtime = Runtime(provider="cpu", threads=threads, allow_cpu_fallback=False, memory_budget_mib=memory_budget_mib,
-                          marker=Path(place) / "running.json")
+    with own_runtime("cpu", threads, memory_budget_mib) as runtime:
         try:
             runtime.load(model)
-            return Validation(model.model_id, version, None, runtime.describe(model.model_id))
         except VigilError as error:
             return Validation(model.model_id, version, error.message, None)
-        finally:
-            runtime.close()
+        return Validation(model.model_id, version, None, runtime.describe(model.model_id))

@@ -1,30 +1,134 @@
-"""``vigil models``: what is installed, what stands in its way, and whether a package would run."""
+"""``vigil models``: what is installed, who approved it, what stands in its way, and whether a package would run."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from vigil.authoring.acceptance import Acceptance, accept
+from vigil.authoring.desk import ModelDesk, find
+from vigil.authoring.errors import NotAccepted
+from vigil.authoring.golden import make_golden
 from vigil.authoring.validate import validate
-from vigil.cli import words
-from vigil.cli.beside import DEFAULT_CONFIG, ConfigOption, JsonOption, read_settings, tell
+from vigil.cli import model_words
+from vigil.cli.beside import DEFAULT_CONFIG, BesideOrthanc, ByOption, ConfigOption, JsonOption, read_settings, tell
 from vigil.cli.errors import NothingFound
+from vigil.domain.clock import SystemClock
 from vigil.inference.quarantine import release
-from vigil.inference.registry import Registry
-from vigil.pipeline.house import BUNDLED_MODELS, models_state
+from vigil.inference.registry import InstalledModel, read_package
+from vigil.inference.standing import Standings
+from vigil.pipeline.roster import standings_of
+from vigil.records.ledger import Ledger
+from vigil.records.model_events import Use
 from vigil.records.state import StatePaths
+from vigil.settings import Settings
 
 models = typer.Typer(no_args_is_help=True, help="The installed models.")
+ModelArgument = Annotated[str, typer.Argument(help="The id of an installed model, or id@version.")]
 
 
 @models.command("list")
 def models_list(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
-    """Every installed model, its stage at this site, and what stands in its way."""
+    """Every installed package: approved or not, in use or not, its stage at this site, and what stands in its way."""
     settings = read_settings(config)
-    installed = Registry(settings.models_directory or BUNDLED_MODELS).installed()
-    tell(models_state(installed, settings, None), as_json, words.models)
+    with _standings(settings) as (standings, _):
+        tell([model_words.state(item, settings) for item in standings.all], as_json, model_words.listed)
+
+
+@models.command("show")
+def models_show(model: ModelArgument, config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """A model's versions, and what people did with them: who approved what, when, on which result."""
+    settings = read_settings(config)
+    model_id = model.partition("@")[0]
+    with _standings(settings) as (standings, ledger):
+        events = [] if ledger is None else ledger.model_events(model_id)
+        versions = [model_words.state(item, settings) for item in standings.of(model_id)]
+    if not versions and not events:
+        raise NothingFound(f"no model '{model_id}' is installed, and the ledger knows none; see \"vigil models list\"")
+    tell({"id": model_id, "versions": versions, "events": [model_words.event(item) for item in events]}, as_json,
+         model_words.shown)
+
+
+@models.command("test")
+def models_test(
+    model: Annotated[str, typer.Argument(help="The folder of a package, or the id (or id@version) of an installed one.")],
+    config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False,
+) -> None:
+    """Runs the package's golden cases as a study would be run, and prints the largest difference."""
+    if "/" in model or Path(model).is_dir():
+        acceptance = accept(read_package(Path(model).resolve()), provider="cpu", threads=2, memory_budget_mib=4096)
+    else:
+        settings = read_settings(config)
+        with _standings(settings) as (standings, _):
+            acceptance = _accept(find(standings, model).package, settings)
+    tell(acceptance.as_dict(), as_json, model_words.tested)
+    if not acceptance.passed:
+        raise typer.Exit(1)
+
+
+@models.command("golden")
+def models_golden(
+    folder: Annotated[Path, typer.Argument(help="The folder of a package.")],
+    images: Annotated[Path, typer.Option("--images", help="A folder of DICOM images of one study.")],
+    name: Annotated[str, typer.Option("--name", help="What the case shows.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Makes a golden case of images: runs the model on them and keeps what it says, for a person to look at."""
+    made = make_golden(folder.resolve(), images, name, SystemClock().now())
+    tell(asdict(made), as_json, model_words.made)
+
+
+@models.command("approve")
+def models_approve(
+    model: ModelArgument, by: ByOption, config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False,
+    shadow: Annotated[bool, typer.Option("--shadow", help="To run in silence beside the version in use.")] = False,
+    without: Annotated[str | None, typer.Option(
+        "--without-golden-case", help="Why a package that has no golden case is approved all the same.")] = None,
+) -> None:
+    """Tests the package on this machine and, where that passes, approves these very bytes under your name."""
+    settings = read_settings(config)
+    with BesideOrthanc(settings) as ledger:
+        standings = standings_of(settings, ledger)
+        desk = _desk(standings, ledger, settings)
+        standing = find(standings, model)
+        acceptance = _accept(standing.package, settings)
+        if not acceptance.cases and acceptance.problem is None and not without:
+            raise NotAccepted(f"{model} has no golden case, so nothing shows that it answers here as its author meant; add one "
+                              "(docs/model-authors.md), or say why not with --without-golden-case REASON")
+        if acceptance.cases and without:
+            raise NotAccepted(f"{model} has golden cases; leave --without-golden-case away")
+        if not acceptance.passed and not (without and acceptance.problem is None):
+            raise NotAccepted(f"{model} is not approved: {acceptance.said()}")
+        result = acceptance.as_dict() | ({"without_golden_case": without} if without else {})
+        event = desk.approve(standing, by, Use.SHADOW if shadow else Use.MAIN, result)
+    tell(model_words.event(event), as_json, model_words.done)
+
+
+@models.command("retire")
+def models_retire(model: ModelArgument, by: ByOption, config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """Takes a version out of use for good: it runs no more, and what it said and has not left yet stays in the house."""
+    settings = read_settings(config)
+    with BesideOrthanc(settings) as ledger:
+        standings = standings_of(settings, ledger)
+        event = _desk(standings, ledger, settings).retire(find(standings, model), by)
+    tell(model_words.event(event), as_json, model_words.done)
+
+
+@models.command("rollback")
+def models_rollback(
+    model: Annotated[str, typer.Argument(help="The id of a model.")], by: ByOption, config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Brings back the version that was in use before."""
+    settings = read_settings(config)
+    with BesideOrthanc(settings) as ledger:
+        event = _desk(standings_of(settings, ledger), ledger, settings).roll_back(model, by)
+    tell(model_words.event(event), as_json, model_words.done)
 
 
 @models.command("release")
@@ -36,7 +140,7 @@ def models_release(
     settings = read_settings(config)
     if not release(StatePaths(settings.state_directory).marker, model):
         raise NothingFound(f"the model '{model}' is not in quarantine; see \"vigil models list\" and /vigil/health/ready")
-    tell({"released": model}, as_json, lambda _: f"{model} is released; what waits is taken up at the next start of Orthanc")
+    tell({"released": model}, as_json, lambda _: f"{model} is released; a running Orthanc takes it up within seconds")
 
 
 @models.command("validate")
@@ -54,3 +158,23 @@ def _verdict(found: dict[str, Any]) -> str:
     if found["valid"]:
         return f"{found['id']} {found['version']} would run ({found['runtime']})"
     return f"{found['id']} would not run: {found['problem']}"
+
+
+@contextmanager
+def _standings(settings: Settings) -> Iterator[tuple[Standings, Ledger | None]]:
+    """Also where Vigil has never been started: then the release alone approved anything."""
+    if not StatePaths(settings.state_directory).ledger.exists():
+        yield standings_of(settings, None), None
+        return
+    with BesideOrthanc(settings) as ledger:
+        yield standings_of(settings, ledger), ledger
+
+
+def _desk(standings: Standings, ledger: Ledger, settings: Settings) -> ModelDesk:
+    return ModelDesk(standings, ledger, StatePaths(settings.state_directory).marker, SystemClock())
+
+
+def _accept(package: InstalledModel, settings: Settings) -> Acceptance:
+    """With the site's own provider, in this process: Orthanc's goes on."""
+    runtime = settings.runtime
+    return accept(package, provider=runtime.provider, threads=runtime.threads, memory_budget_mib=runtime.memory_budget_mib)

@@ -25,17 +25,6 @@ def studies(found: list[dict[str, Any]]) -> str:
     return (BREAK * 2).join(_study(item) for item in found)
 
 
-def models(states: list[dict[str, Any]]) -> str:
-    if not states:
-        return "no model is installed"
-    lines = [f"{'model':<34}{'version':<10}{'status':<10}{'stage':<8}problem"]
-    for item in states:
-        problem = "" if item["problem"] is None else item["problem"]["text"]
-        lines.append(f"{item['id']:<34}{item['version'] or '?':<10}{item['regulatory_status'] or '?':<10}"
-                     f"{item['stage']:<8}{problem}")
-    return BREAK.join(lines)
-
-
 def settings(content: dict[str, Any]) -> str:
     def listed(names: list[str]) -> str:
         return ", ".join(names) or "none"

@@ -56,6 +56,12 @@ class Breaker:
                 f"{max(1, round(left_s / 60))} min, or at a restart",
             )
 
+    def forget(self, model_id: str) -> None:
+        """Another version stands in the model's place: it has not failed yet."""
+        with self._lock:
+            self._in_a_row.pop(model_id, None)
+            self._until.pop(model_id, None)
+
     def _failed(self, model_id: str) -> None:
         with self._lock:
             self._in_a_row[model_id] = self._in_a_row.get(model_id, 0) + 1

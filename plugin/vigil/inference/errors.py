@@ -34,6 +34,9 @@ class ModelHashMismatch(InferenceError):
         super().__init__(
             f"the file '{file}' has SHA-256 {actual}, and the manifest says {expected}; "
             "install the package again, or have the changed model approved with its new hash"
+            if file != "manifest.yaml" else
+            f"the manifest was changed: its SHA-256 is {actual} and was {expected}; put it back, or have the changed package "
+            "approved (vigil models approve)"
         )
         self.expected = expected
         self.actual = actual
@@ -43,6 +46,12 @@ class ModelNotLoaded(InferenceError):
     """There is no session for the model: it does not load, or was not asked to."""
 
     category = Category.MODEL_NOT_LOADED
+
+
+class ModelNotApproved(InferenceError):
+    """Nobody at this site approved this package, as it is."""
+
+    category = Category.MODEL_NOT_APPROVED
 
 
 class ModelQuarantined(InferenceError):

@@ -17,14 +17,27 @@ FAULTS_NAMED = 8
 
 def read_manifest(path: Path) -> Manifest:
     """Raises: ManifestInvalid, with every fault in one message."""
+    return parse_manifest(manifest_text(manifest_bytes(path)))
+
+
+def manifest_bytes(path: Path) -> bytes:
+    """Raises: ManifestInvalid."""
     try:
         size = path.stat().st_size
-        text = path.read_text("utf-8") if size <= LARGEST_BYTES else ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise ManifestInvalid(f"{FILE} cannot be read ({type(error).__name__}); it must be UTF-8 text") from None
+        content = path.read_bytes() if size <= LARGEST_BYTES else b""
+    except OSError as error:
+        raise ManifestInvalid(f"{FILE} cannot be read ({type(error).__name__}); check its permissions") from None
     if size > LARGEST_BYTES:
         raise ManifestInvalid(f"{FILE} is larger than {LARGEST_BYTES >> 20} MiB; weights belong in files of their own")
-    return parse_manifest(text)
+    return content
+
+
+def manifest_text(content: bytes) -> str:
+    """Raises: ManifestInvalid."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ManifestInvalid(f"{FILE} cannot be read ({type(error).__name__}); it must be UTF-8 text") from None
 
 
 def parse_manifest(text: str) -> Manifest:

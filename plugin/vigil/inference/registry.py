@@ -1,5 +1,8 @@
 """The installed models: one folder a package, read from disk and held to its hashes.
 
+A folder bears its model's id, or id@version where several versions lie side by side. What a package *is* is said by one
+number, the SHA-256 of its manifest: that names every other file by its own. It is what is approved.
+
 A broken package is listed with what is wrong with it; it never hides the others and never stops a start (law 1).
 """
 
@@ -8,33 +11,52 @@ from __future__ import annotations
 import hashlib
 import stat
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
 from vigil.domain.answer import Reason
 from vigil.domain.errors import VigilError
 from vigil.domain.manifest import Manifest, Network
 from vigil.inference.errors import ModelFileMissing, ModelHashMismatch, ModelInvalid
-from vigil.inference.manifest_file import FILE, read_manifest
+from vigil.inference.manifest_file import FILE, manifest_bytes, manifest_text, parse_manifest
 from vigil.inference.onnx_file import refuse_custom_operators, refuse_external_data
 
 LARGEST_FILE_BYTES = 4 << 30
 
 
+class Limit(StrEnum):
+    """How far the site lets a package go at most, whatever stage its settings give the model."""
+
+    OFF = "off"
+    SHADOW = "shadow"
+    LIVE = "live"
+
+
 @dataclass(frozen=True)
 class InstalledModel:
     """A package in its folder. ``problem``: why it cannot run, found when it was listed; ``manifest`` is None where that
-    cannot be read, and ``model_id`` then the folder's name."""
+    cannot be read, and ``model_id`` then the folder's name. ``sha256``: of the manifest, None where there is none.
+    A version that runs in silence beside the one in use has "id@version" as its ``model_id``, so that the two never meet."""
 
     folder: Path
     manifest: Manifest | None
     model_id: str
     problem: Reason | None
+    sha256: str | None = None
+    limit: Limit = Limit.LIVE
+
+    @property
+    def version(self) -> str | None:
+        return None if self.manifest is None else self.manifest.version
 
     def verify(self) -> Reason | None:
-        """Reads and hashes every file again. None where all are what the manifest says."""
+        """Reads and hashes every file again. None where all are what they were when the package was read."""
         try:
             if self.manifest is None:
                 return self.problem
+            _regular_file(self.folder, FILE)
+            if (now := _digest(manifest_bytes(self.folder / FILE))) != self.sha256:
+                raise ModelHashMismatch(FILE, self.sha256 or "", now)
             _verify(self.folder, self.manifest)
         except VigilError as error:
             return Reason(error.category, error.message)
@@ -48,10 +70,19 @@ class InstalledModel:
         """
         if self.manifest is None:
             raise ModelInvalid("the package has no manifest that can be read")
-        name = (network or self.manifest.network).file
-        content = _read(self.folder, name)
-        _insist(name, self.manifest.files[name], hashlib.sha256(content).hexdigest())
+        content = self.read_file((network or self.manifest.network).file)
         _insist_on_a_network(content)
+        return content
+
+    def read_file(self, name: str) -> bytes:
+        """A file that the manifest lists, hashed.
+
+        Raises: ModelInvalid, ModelFileMissing, ModelHashMismatch.
+        """
+        if self.manifest is None or name not in self.manifest.files:
+            raise ModelInvalid(f"the manifest lists no file '{name}'")
+        content = _read(self.folder, name)
+        _insist(name, self.manifest.files[name], _digest(content))
         return content
 
 
@@ -73,16 +104,25 @@ class Registry:
 def read_package(folder: Path) -> InstalledModel:
     """One package, with what is wrong with it. Never raises for what it holds."""
     manifest: Manifest | None = None
+    sha256: str | None = None
+    name = folder.name.partition("@")[0]
     try:
         # The manifest, too, must lie in the folder itself.
         _regular_file(folder, FILE)
-        manifest = read_manifest(folder / FILE)
-        if manifest.id != folder.name:
-            raise ModelInvalid(f"{FILE} says id '{manifest.id}', and its folder is '{folder.name}'; make them the same")
+        content = manifest_bytes(folder / FILE)
+        sha256 = _digest(content)
+        manifest = parse_manifest(manifest_text(content))
+        if folder.name not in (manifest.id, f"{manifest.id}@{manifest.version}"):
+            raise ModelInvalid(f"{FILE} says id '{manifest.id}' and version {manifest.version}, and its folder is "
+                               f"'{folder.name}'; name the folder {manifest.id} or {manifest.id}@{manifest.version}")
         _verify(folder, manifest)
     except VigilError as error:
-        return InstalledModel(folder, manifest, folder.name, Reason(error.category, error.message))
-    return InstalledModel(folder, manifest, folder.name, None)
+        return InstalledModel(folder, manifest, name, Reason(error.category, error.message), sha256)
+    return InstalledModel(folder, manifest, name, None, sha256)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _verify(folder: Path, manifest: Manifest) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from vigil.inference import by_manifest, hyperdense
 from vigil.inference.brain_volume import measure_brain
 from vigil.inference.breaker import Breaker
 from vigil.inference.errors import InferenceFailed, ModelNotLoaded, ModelQuarantined, OutOfMemory
+from vigil.inference.fingerprint import Fingerprint, fingerprint
 from vigil.inference.leave import Leave
 from vigil.inference.outcome import Inference
 from vigil.inference.quarantine import CrashMarker
@@ -32,11 +33,16 @@ from vigil.inference.tensor_form import form_of
 
 __all__ = ["Inference", "Runtime"]
 
+
+_Key = tuple[str, str, str]
+
+
 @dataclass(frozen=True, eq=False)
 class _Loaded:
-    """``locator``: the session of the earlier of two networks in series, None where there is one network."""
+    """``locator``: the session of the earlier of two networks in series, None where there is one network. ``seen``: the
+    package's folder as it was when its files were read."""
 
-    weights_sha256: str
+    seen: Fingerprint
     session: NetworkSession
     locator: NetworkSession | None = None
 
@@ -54,7 +60,7 @@ class Runtime:
         self._budget_bytes = memory_budget_mib << 20
         self._marker = CrashMarker(marker)
         self._breaker = breaker or Breaker()
-        self._loaded: dict[str, _Loaded] = {}
+        self._loaded: dict[_Key, _Loaded] = {}
         self._running = threading.Lock()
 
     def load(self, model: InstalledModel) -> None:
@@ -64,10 +70,10 @@ class Runtime:
         TimeLimitReached.
         """
         manifest = _manifest(model)
-        known = self._loaded.get(model.model_id)
-        if known is not None and known.weights_sha256 == manifest.weights_sha256:
+        if _key(model) in self._loaded:
             return
         self._refuse_quarantined(model.model_id)
+        seen = fingerprint(model.folder)
         contents = [model.read_network(network) for network in manifest.networks]
         with self._running, self._marker.in_flight(model.model_id):
             leave = Leave.within(manifest.time_limit_s, threading.Event())
@@ -80,23 +86,25 @@ class Runtime:
             ]
         locator = sessions[0] if manifest.locator is not None else None
         insist_on_outputs(manifest, locator, sessions[-1])
-        self._loaded[model.model_id] = _Loaded(manifest.weights_sha256, sessions[-1], locator)
+        self._loaded[_key(model)] = _Loaded(seen, sessions[-1], locator)
 
     def run(
         self, model: InstalledModel, volume: Volume, *, operating_point: str, stop: threading.Event
     ) -> Inference:
         """The model's answer. One run at a time; a second caller waits.
 
-        Raises: ModelNotLoaded; ModelQuarantined; ModelPaused; InferenceFailed (also for NaN or infinity, in or out);
+        Raises: ModelHashMismatch and its like where the package was changed since it was loaded; ModelNotLoaded;
+        ModelQuarantined; ModelPaused; InferenceFailed (also for NaN or infinity, in or out);
         OutOfMemory; TimeLimitReached; Stopping.
         """
         manifest = _manifest(model)
-        loaded = self._loaded.get(model.model_id)
-        if loaded is None or loaded.weights_sha256 != manifest.weights_sha256:
+        loaded = self._loaded.get(_key(model))
+        if loaded is None:
             raise ModelNotLoaded(f"the model '{model.model_id}' is not loaded; enable it in the settings and restart Orthanc")
         if operating_point not in manifest.operating_points and not manifest.finding.measured:
             known = ", ".join(sorted(manifest.operating_points))
             raise InferenceFailed(f"the model has no operating point '{operating_point}'; it has {known}")
+        self._refuse_changed(model, loaded)
         self._refuse_quarantined(model.model_id)
         self._refuse_too_large(manifest, volume)
         with self._turn(stop), self._breaker.guarding(model.model_id), self._marker.in_flight(model.model_id, proves=True):
@@ -108,8 +116,15 @@ class Runtime:
 
     def describe(self, model_id: str) -> str:
         """What runs the model, for people: "ONNX Runtime 1.26.0 CPU"."""
-        loaded = self._loaded.get(model_id)
+        loaded = next((loaded for key, loaded in reversed(self._loaded.items()) if key[0] == model_id), None)
         return "not loaded" if loaded is None else loaded.session.describe()
+
+    def keep_only(self, models: Iterable[InstalledModel]) -> None:
+        """Lets go of every other model's session, and of what its failures say of whatever runs in its place."""
+        kept = {_key(model) for model in models}
+        for key in [key for key in self._loaded if key not in kept]:
+            del self._loaded[key]
+            self._breaker.forget(key[0])
 
     def quarantine(self, model_id: str) -> Reason | None:
         """Why the model may not run now; None where it may."""
@@ -133,6 +148,16 @@ class Runtime:
             yield
         finally:
             self._running.release()
+
+    def _refuse_changed(self, model: InstalledModel, loaded: _Loaded) -> None:
+        """The session in memory is of the bytes that were approved. Yet where others lie in their place now, nobody could say
+        afterwards what ran: so nothing runs until they are put back."""
+        now = fingerprint(model.folder)
+        if now == loaded.seen:
+            return
+        if (problem := model.verify()) is not None:
+            raise VigilError(problem.text, category=problem.category)
+        self._loaded[_key(model)] = replace(loaded, seen=now)
 
     def _refuse_quarantined(self, model_id: str) -> None:
         if (reason := self._marker.reason(model_id)) is not None:
@@ -168,6 +193,11 @@ def _run(loaded: _Loaded, manifest: Manifest, volume: Volume, operating_point: s
     answer, masks = hyperdense.answer(outputs, grid, volume, manifest, operating_point)
     timings = {"resample": resampled - begun, "network": ran - resampled, "postprocess": time.perf_counter() - ran}
     return Inference(answer, masks, timings, loaded.session.provider)
+
+
+def _key(model: InstalledModel) -> _Key:
+    """Under which id, which package, which weights: two versions are loaded at once while one takes the other's place."""
+    return model.model_id, model.sha256 or "", "" if model.manifest is None else model.manifest.weights_sha256
 
 
 def _manifest(model: InstalledModel) -> Manifest:

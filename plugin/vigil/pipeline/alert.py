@@ -24,6 +24,7 @@ from vigil.pipeline.deliver import Refused, Suppressed
 from vigil.pipeline.permission import ModelMissing, Permission
 from vigil.pipeline.reference import References
 from vigil.pipeline.retract import cause_of
+from vigil.pipeline.roster import model_of
 from vigil.pipeline.told import newer_analyses, told_before, told_newer
 from vigil.records.entries import RETRACTION, DeliveryRecord
 from vigil.records.ledger import Ledger
@@ -145,7 +146,7 @@ class ToRis:
         return kept
 
     def _alert(self, analysis: Analysis, answer: Answer, header: Dataset, control_id: str) -> Alert:
-        model = self._models.get(analysis.model_id)
+        model = model_of(self._models, analysis)
         if model is None or model.manifest is None:
             raise ModelMissing(f"the model '{analysis.model_id}' is not installed; install it again, and the alert goes out")
         site = self._settings.models.get(analysis.model_id)

@@ -46,7 +46,7 @@ STORAGE = "storage"
 
 REFUSED_BY_MODEL = frozenset({
     Category.MODEL_FILE_MISSING, Category.MODEL_HASH_MISMATCH, Category.MODEL_INVALID, Category.MODEL_NOT_LOADED,
-    Category.MODEL_QUARANTINED, Category.MODEL_PAUSED, Category.INFERENCE_FAILED,
+    Category.MODEL_NOT_APPROVED, Category.MODEL_QUARANTINED, Category.MODEL_PAUSED, Category.INFERENCE_FAILED,
     Category.TIME_LIMIT, Category.OUT_OF_MEMORY, Category.RESULT_NOT_MADE, Category.INTERNAL,
 })
 """Causes that lie with us: the answer is "failed". Every other cause lies with what arrived: "not analysed"."""
@@ -106,6 +106,8 @@ class Analyst:
         try:
             if not self._references.lets_go_on(analysis):
                 return self._end_deleted(analysis, log)
+            if self._replaced(analysis):
+                return self._end_replaced(analysis, log)
             self._ledger.set_analysis_state(subject, "running")
             looked = self._look(analysis, log)
             objects = self._render(analysis, looked, log)
@@ -287,6 +289,24 @@ class Analyst:
     def _end_deleted(self, analysis: Analysis, log: Log) -> Verdict:
         end_deleted(self._ledger, self._audit, analysis, self._clock)
         log.info("study-deleted")
+        return Verdict()
+
+
+    def _replaced(self, analysis: Analysis) -> bool:
+        """Whether another version stands in the place of the one that was to answer."""
+        model = self._models.get(analysis.model_id)
+        if model is None:
+            return "@" in analysis.model_id  # it ran beside the one in use, and does no more
+        return analysis.refusal is None and model.manifest is not None and (
+            model.manifest.version, model.manifest.weights_sha256) != (analysis.model_version, analysis.weights_sha256)
+
+    def _end_replaced(self, analysis: Analysis, log: Log) -> Verdict:
+        """It would be another model's answer under this one's name: the study is looked at again, by the version in use."""
+        reason = Reason(Category.MODEL_NOT_LOADED, f"version {analysis.model_version} was replaced before it had answered")
+        self._ledger.set_analysis_state(analysis.analysis_id, "ended-model-replaced", reason)
+        self._audit.append("ended-model-replaced", analysis.analysis_id, actor="vigil", role="system", evidence={})
+        self._ledger.look_again(analysis.orthanc_study_id, self._clock.now())
+        log.info("model-replaced")
         return Verdict()
 
 

@@ -5,6 +5,7 @@ The same content leads to the same analysis ids, so it does not matter how often
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from itertools import count
 from zoneinfo import ZoneInfo
@@ -21,8 +22,10 @@ from vigil.intake.part10 import read_instance
 from vigil.intake.study import HeaderCache, StudyContent, StudyReader
 from vigil.pipeline.engine import Engine, Task
 from vigil.pipeline.retract import OtherPatients, Retractor
+from vigil.pipeline.roster import site_of
 from vigil.records.audit import Audit
 from vigil.records.decision import Decision
+from vigil.records.entries import ENDED_UNANSWERED
 from vigil.records.ledger import Ledger
 from vigil.results import RENDERER_VERSION
 from vigil.settings import ModelSettings, Settings
@@ -39,14 +42,14 @@ class Evaluator:
 
     def __init__(
         self, *, gateway: Gateway, ledger: Ledger, audit: Audit, settings: Settings, settings_sha256: str,
-        models: tuple[InstalledModel, ...], engine: Engine, headers: HeaderCache, clock: Clock, log: Log, metrics: Metrics,
+        models: Mapping[str, InstalledModel], engine: Engine, headers: HeaderCache, clock: Clock, log: Log, metrics: Metrics,
     ) -> None:
         self._gateway = gateway
         self._ledger = ledger
         self._audit = audit
         self._settings = settings
         self._settings_sha256 = settings_sha256
-        self._models = most_urgent_first(models)
+        self._models = models
         self._engine = engine
         self._clock = clock
         self._log = log
@@ -75,7 +78,7 @@ class Evaluator:
         arrived = known.touched_at if known is not None and known.touched_at is not None else study.last_update
         looks: list[datetime] = []
         with self._metrics.stage("evaluate"):
-            for model in self._models:
+            for model in most_urgent_first(tuple(self._models.values())):
                 look = self._consider(model, study, content, now, arrived, told_stable, log)
                 if look is not None:
                     looks.append(look)
@@ -86,8 +89,8 @@ class Evaluator:
         told_stable: bool, log: Log,
     ) -> datetime | None:
         """Returns when to look again, where the model waits for more."""
-        site = self._settings.models.get(model.model_id)
-        if site is None or site.stage == "off":
+        site = site_of(self._settings, model)
+        if site is None:
             return None
         manifest = model.manifest
         if manifest is None:
@@ -120,16 +123,16 @@ class Evaluator:
         inputs_sha256 = inputs_digest(appraisal.inputs)
         for attempt in count(1):
             identity = analysis_id(
-                orthanc_study_id=study.orthanc_id, model_id=manifest.id, inputs_sha256=inputs_sha256,
+                orthanc_study_id=study.orthanc_id, model_id=model.model_id, inputs_sha256=inputs_sha256,
                 weights_sha256=manifest.weights_sha256, operating_point=site.operating_point,
                 renderer_version=RENDERER_VERSION, refusal="" if refusal is None else refusal.category.value, attempt=attempt)
             known = self._ledger.analysis(identity)
-            # One that ended because the study was deleted answered nobody: the study was sent again, so it is owed an answer.
-            if known is None or known.state != "ended-study-deleted":
+            # One that ended because the study was deleted, and sent again, or its model replaced: it is owed an answer.
+            if known is None or known.state not in ENDED_UNANSWERED:
                 break
         proposed = Analysis(
             analysis_id=identity, orthanc_study_id=study.orthanc_id, study_instance_uid=study.study_instance_uid,
-            model_id=manifest.id, model_version=manifest.version, weights_sha256=manifest.weights_sha256,
+            model_id=model.model_id, model_version=manifest.version, weights_sha256=manifest.weights_sha256,
             operating_point=site.operating_point, renderer_version=RENDERER_VERSION, settings_sha256=self._settings_sha256,
             inputs_sha256=inputs_sha256, inputs=appraisal.inputs, created_at=now,
             correlation_id=correlation_id(study.orthanc_id), stage=str(site.stage), refusal=refusal,

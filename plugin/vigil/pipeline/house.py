@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
 import vigil
-from vigil.domain.answer import Reason
 from vigil.domain.clock import Clock, SystemClock
 from vigil.domain.errors import Category, VigilError, in_words
 from vigil.domain.gateway import Gateway
 from vigil.imaging.arrived import ArrivedImages
 from vigil.inference.quarantine import CrashMarker
-from vigil.inference.registry import InstalledModel, Registry
+from vigil.inference.registry import Limit
 from vigil.inference.runtime import Runtime
 from vigil.intake.declared import DeclaredCounts
 from vigil.intake.header import ImageHeader
@@ -38,6 +34,7 @@ from vigil.pipeline.permission import Permission
 from vigil.pipeline.reconcile import Reconciler
 from vigil.pipeline.reference import References
 from vigil.pipeline.retry import Backoff
+from vigil.pipeline.roster import BUNDLED_MODELS, Roster, models_state
 from vigil.pipeline.store import Storer
 from vigil.pipeline.watch import Watch
 from vigil.records.account import Account
@@ -49,12 +46,13 @@ from vigil.records.state import StateFolder
 from vigil.results.request import DeviceIdentity
 from vigil.results.warm import warm
 from vigil.settings import Settings, settings_snapshot
-from vigil.telemetry.logs import Log, close_log, open_log
+from vigil.telemetry.logs import close_log, open_log
 from vigil.telemetry.metrics import Metrics
+
+__all__ = ["BUNDLED_MODELS", "House"]
 
 KEPT_AFTER_STABLE_S = 120.0
 """How long the pixels of a study wait for its analysis."""
-BUNDLED_MODELS = Path(vigil.__file__).resolve().parents[2] / "models"
 
 
 class House:
@@ -68,7 +66,7 @@ class House:
         self._stop = stop
         self._clock = clock or SystemClock()
         self._metrics = Metrics()
-        self._models: tuple[InstalledModel, ...] = ()
+        self._models: Roster
         self.account: Account
         self.alerts: AlertAccount
         self.people: People
@@ -102,10 +100,10 @@ class House:
             provider=settings.runtime.provider, threads=settings.runtime.threads,
             allow_cpu_fallback=settings.runtime.allow_cpu_fallback,
             memory_budget_mib=settings.runtime.memory_budget_mib - settings.arrival_memory_mib, marker=self._state.marker)
-        self._models = self._load_models(settings.models_directory or BUNDLED_MODELS, self._log)
+        models = self._models = Roster(settings=settings, ledger=ledger, runtime=self._runtime, stop=self._stop, log=self._log)
+        models.take_up()
         warm()
-        by_id = {model.model_id: model for model in self._models}
-        permission = Permission(settings, by_id, installation.installed_at)
+        permission = Permission(settings, models, installation.installed_at)
         backoff = Backoff(settings.retry.first_delay_seconds, settings.retry.maximum_delay_seconds)
         device = DeviceIdentity(installation_name=settings.installation_name, device_uid=installation.device_uid,
                                 bundle_version=vigil.__version__, runtime="")
@@ -116,7 +114,7 @@ class House:
         to_pacs = ToPacs(gateway=self._gateway, ledger=ledger, settings=settings, permission=permission,
                          confirmations=self._confirmations, clock=self._clock, stop=self._stop)
         references = References(self._gateway, ledger, settings)
-        self._to_ris = ToRis(references=references, ledger=ledger, settings=settings, permission=permission, models=by_id,
+        self._to_ris = ToRis(references=references, ledger=ledger, settings=settings, permission=permission, models=models,
                              clock=self._clock, stop=self._stop)
         forward, alert = (
             Courier(bring=bring, notified=notified, ledger=ledger, audit=audit, retry=settings.retry, clock=self._clock,
@@ -124,11 +122,11 @@ class House:
             for bring, notified in ((to_pacs, "forwarded"), (self._to_ris, "alerted")))
         self.people = People(
             references=references, ledger=ledger, audit=audit, settings=settings, permission=permission, courier=alert,
-            models=by_id, sealer=sealer, clock=self._clock, stop=self._stop, log=self._log, metrics=self._metrics)
+            models=models, sealer=sealer, clock=self._clock, stop=self._stop, log=self._log, metrics=self._metrics)
         self._engine = Engine(
             database=self._state.workflows,
             workers={
-                INFER: Analyst(gateway=self._gateway, ledger=ledger, audit=audit, references=references, models=by_id,
+                INFER: Analyst(gateway=self._gateway, ledger=ledger, audit=audit, references=references, models=models,
                                runtime=self._runtime, headers=headers, images=images,
                                reading=CrashMarker(self._state.reading_marker), device=device,
                                options=partial(options_for, settings), backoff=backoff, clock=self._clock, stop=self._stop,
@@ -146,10 +144,11 @@ class House:
         self._engine.start()
         evaluator = Evaluator(
             gateway=self._gateway, ledger=ledger, audit=audit, settings=settings, settings_sha256=settings_sha256,
-            models=self._models, engine=self._engine, headers=headers, clock=self._clock, log=self._log, metrics=self._metrics)
+            models=models, engine=self._engine, headers=headers, clock=self._clock, log=self._log, metrics=self._metrics)
         reconciler = Reconciler(gateway=self._gateway, ledger=ledger, engine=self._engine, overdue=self.people.overdue,
                                 clock=self._clock, log=self._log)
-        reconciler.look_again_at_refused(timedelta(hours=settings.max_study_age_hours))
+        look_again = partial(reconciler.look_again_at_refused, timedelta(hours=settings.max_study_age_hours))
+        look_again()
         self._watch = Watch(
             gateway=self._gateway, ledger=ledger, events=self._events, evaluator=evaluator, reconciler=reconciler,
             settle_s=settings.stable_age_s + settings.reconcile.grace_seconds,
@@ -158,14 +157,15 @@ class House:
         audit.append("started", installation.installation_id, actor="vigil", role="system", evidence={
             "version": vigil.__version__, "settings_sha256": settings_sha256,
             "models": {model.model_id: None if model.problem is None else model.problem.category.value
-                       for model in self._models}})
+                       for model in models.values()}})
         self._watch.start()
+        models.start(look_again)
         self._log.info("started", version=vigil.__version__, missing=len(self.missing()))
 
     def _arrivals(self, headers: HeaderCache, images: ArrivedImages) -> Arrivals | None:
         how = self._settings.arrival.decode
         enabled = self._settings.enabled_models()
-        manifests = [model.manifest for model in self._models if model.manifest is not None and model.model_id in enabled]
+        manifests = [model.manifest for name, model in self._models.items() if model.manifest is not None and name in enabled]
         modalities = {modality for manifest in manifests for modality in manifest.scope.modality}
         if how == "off" or not modalities:
             return None
@@ -181,23 +181,6 @@ class House:
         return Arrivals(gateway=self._gateway, headers=headers, images=images, wanted=wanted, counts=counts, whole=whole,
                         pace=pace, stop=self._stop, log=self._log, metrics=self._metrics)
 
-    def _load_models(self, folder: Path, log: Log) -> tuple[InstalledModel, ...]:
-        """Every installed model; the enabled ones with their session made and warm, or with what stands in the way."""
-        models = []
-        for model in Registry(folder).installed():
-            loaded = model
-            if model.model_id in self._settings.enabled_models() and model.problem is None:
-                try:
-                    self._runtime.load(model)
-                except VigilError as error:
-                    loaded = replace(model, problem=Reason(error.category, error.message))
-            if loaded.problem is not None:
-                log.error("model-refused", model=model.model_id, category=loaded.problem.category.value)
-            models.append(loaded)
-        installed = {model.model_id for model in models}
-        models += [_not_installed(folder, name) for name in self._settings.enabled_models() if name not in installed]
-        return tuple(models)
-
     def _tell_fault(self, kind: str, error: Exception) -> None:
         category = error.category if isinstance(error, VigilError) else Category.INTERNAL
         self._metrics.error(kind, category.value)
@@ -205,12 +188,11 @@ class House:
 
     def missing(self) -> list[str]:
         """What the site asked for and does not work, in words."""
-        installed = {model.model_id: model for model in self._models}
         missing = []
         for name in self._settings.enabled_models():
-            model = installed.get(name)
-            if model is None:
-                continue  # not loaded yet
+            model = self._models.get(name)
+            if model is None or model.limit is Limit.OFF:
+                continue  # not loaded yet, or retired by a person
             if model.problem is not None:
                 missing.append(f"the model '{name}' does not run: {model.problem.text}")
             elif (quarantine := self._runtime.quarantine(name)) is not None:
@@ -236,6 +218,7 @@ class House:
     def stop(self, timeout_s: float) -> None:
         """Ends every thread; what is unfinished is taken up at the next start."""
         self._watch.join(timeout_s / 2)
+        self._models.join(timeout_s / 4)
         self._to_ris.close()
         self._confirmations.stop()
         self._engine.stop(int(timeout_s / 2))
@@ -244,28 +227,3 @@ class House:
         self._ledger.close()
         self._state.close()
         close_log()
-
-
-def _not_installed(folder: Path, name: str) -> InstalledModel:
-    """Stands for a model that the settings name and nobody installed, so that each study says that it lacked it."""
-    return InstalledModel(folder / name, None, name, Reason(
-        Category.MODEL_FILE_MISSING, f"it is not installed; put its package into {folder} or take it out of the settings"))
-
-
-def models_state(models: Sequence[InstalledModel], settings: Settings, runtime: Runtime | None) -> list[dict[str, object]]:
-    states: list[dict[str, object]] = []
-    for model in models:
-        site = settings.models.get(model.model_id)
-        manifest = model.manifest
-        states.append({
-            "id": model.model_id,
-            "version": None if manifest is None else manifest.version,
-            "name": None if manifest is None else manifest.name,
-            "regulatory_status": None if manifest is None else manifest.regulatory.status.value,
-            "weights_sha256": None if manifest is None else manifest.weights_sha256,
-            "stage": "off" if site is None else site.stage,
-            "problem": None if model.problem is None else {
-                "category": model.problem.category.value, "text": model.problem.text},
-            "runtime": None if runtime is None else runtime.describe(model.model_id),
-        })
-    return states

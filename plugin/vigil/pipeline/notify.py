@@ -29,6 +29,7 @@ from vigil.pipeline.outbox import why_held
 from vigil.pipeline.reference import References
 from vigil.pipeline.retract import cause_of
 from vigil.pipeline.retry import Backoff
+from vigil.pipeline.roster import model_of
 from vigil.records.audit import Audit
 from vigil.records.criticals import NotificationState
 from vigil.records.entries import OPEN, WITHDRAWAL, AnalysisRecord, CriticalResult, Notification, Retraction
@@ -55,7 +56,7 @@ class Notices:
              retraction: Retraction | None = None) -> Notice:
         content, answer = self._content, record.answer
         accession, description = self._of_study(record) if content.accession_number or content.study_description else (None, None)
-        model = self._models.get(record.analysis.model_id)
+        model = model_of(self._models, record.analysis)
         findings = () if answer is None else answer.findings
         return Notice(
             alert_id=critical.analysis_id, category=critical.category, found_at=critical.found_at, zone=self._zone,

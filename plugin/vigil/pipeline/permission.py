@@ -9,6 +9,7 @@ from vigil.delivery.policy import Case, Decision, Policy, Stage
 from vigil.domain.answer import Analysis, Answer, AnswerKind
 from vigil.domain.errors import Category, VigilError
 from vigil.inference.registry import InstalledModel
+from vigil.pipeline.roster import model_of, site_of
 from vigil.settings import Settings
 
 SWITCHED_OFF = Decision(False, "the model was switched off", Category.POLICY)
@@ -42,13 +43,15 @@ class Permission:
         return SWITCHED_OFF if case is None else self._policy.may_alert(case, kinds, now)
 
     def _case(self, analysis: Analysis, answer: Answer, *, alerted_before: bool = False) -> Case | None:
-        """None where the model was switched off since the analysis began. Raises :class:`ModelMissing`."""
-        site = self._settings.models.get(analysis.model_id)
-        if site is None:
+        """None where the model was switched off, or its version retired, since then. Raises :class:`ModelMissing`."""
+        if analysis.model_id not in self._settings.models:
             return None
-        model = self._models.get(analysis.model_id)
+        model = model_of(self._models, analysis)
         if model is None or model.manifest is None:
             raise ModelMissing(f"the model '{analysis.model_id}' is not installed; install it again, and what waits goes on")
+        site = site_of(self._settings, model)
+        if site is None:
+            return None
         stage = min(Stage(analysis.stage), Stage(site.stage), key=tuple(Stage).index)
         override = site.alert_override
         return Case(

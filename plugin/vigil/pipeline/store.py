@@ -17,7 +17,7 @@ from vigil.pipeline.permission import ModelMissing, Permission
 from vigil.pipeline.promise import AlertPromises
 from vigil.pipeline.retry import Backoff
 from vigil.records.audit import Audit
-from vigil.records.entries import AnalysisRecord, ResultKind
+from vigil.records.entries import ENDED_UNANSWERED, AnalysisRecord, ResultKind
 from vigil.records.ledger import Ledger
 from vigil.settings import Settings
 from vigil.telemetry.logs import Log
@@ -56,7 +56,7 @@ class Storer:
     def __call__(self, subject: str, attempt: int) -> Verdict:
         """``subject``: an analysis id."""
         record = self._ledger.analysis(subject)
-        if record is None or record.answer is None or record.state == "ended-study-deleted":
+        if record is None or record.answer is None or record.state in ENDED_UNANSWERED:
             return Verdict()
         analysis = record.analysis
         log = self._log.bind(correlation_id=analysis.correlation_id, analysis=subject)

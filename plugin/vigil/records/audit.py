@@ -20,6 +20,7 @@ from vigil.domain.identity import digest
 from vigil.records.database import insert_absent
 from vigil.records.errors import SealBroken
 from vigil.records.part import CHUNK, LedgerPart, canonical_json
+from vigil.records.sealing import Sealer
 from vigil.records.tables import audit, audit_head
 
 FIRST_HASH = "0" * 64
@@ -72,17 +73,9 @@ class Audit(LedgerPart):
 
     def append(self, event: str, subject: str, *, actor: str, role: str, evidence: Mapping[str, object]) -> int:
         """Writes one entry and returns its sequence number, from 1. One writer at a time: the head's row is the lock."""
-        text = canonical_json(evidence)
         with self._database.write() as connection:
-            insert_absent(connection, audit_head, self._head(0, FIRST_HASH))
-            head = connection.execute(select(audit_head).with_for_update()).one()
-            sequence: int = head.sequence + 1
-            row = {"sequence": sequence, "at": self._clock.now().astimezone(UTC).isoformat(), "actor": actor,
-                   "role": role, "event": event, "subject": subject, "evidence": text, "previous_hash": head.hash}
-            row["hash"] = _hash(row)
-            connection.execute(audit.insert().values(row))
-            connection.execute(update(audit_head).values(self._head(sequence, row["hash"])))
-            return sequence
+            return append_entry(connection, self._sealer, self._clock.now(), event, subject, actor=actor, role=role,
+                                evidence=canonical_json(evidence))
 
     def entries(self, subject: str | None = None, limit: int = 100) -> list[AuditEntry]:
         """The newest entries, newest first."""
@@ -129,9 +122,25 @@ class Audit(LedgerPart):
                                                              "written anew, in part or whole")
         return AuditVerdict(count)
 
-    def _head(self, sequence: int, newest: str) -> dict[str, Any]:
-        sealed = self._sealer.seal(json.dumps({"sequence": sequence, "hash": newest}).encode(), HEAD_PLACE)
-        return {"id": 1, "sequence": sequence, "hash": newest, "sealed": sealed}
+
+def append_entry(
+    connection: Connection, sealer: Sealer, at: datetime, event: str, subject: str, *, actor: str, role: str, evidence: str,
+) -> int:
+    """Within a transaction of the caller's, whose own rows then stand or fall with the entry. ``evidence``: canonical JSON."""
+    insert_absent(connection, audit_head, _head(sealer, 0, FIRST_HASH))
+    head = connection.execute(select(audit_head).with_for_update()).one()
+    sequence: int = head.sequence + 1
+    row = {"sequence": sequence, "at": at.astimezone(UTC).isoformat(), "actor": actor, "role": role, "event": event,
+           "subject": subject, "evidence": evidence, "previous_hash": head.hash}
+    row["hash"] = _hash(row)
+    connection.execute(audit.insert().values(row))
+    connection.execute(update(audit_head).values(_head(sealer, sequence, row["hash"])))
+    return sequence
+
+
+def _head(sealer: Sealer, sequence: int, newest: str) -> dict[str, Any]:
+    sealed = sealer.seal(json.dumps({"sequence": sequence, "hash": newest}).encode(), HEAD_PLACE)
+    return {"id": 1, "sequence": sequence, "hash": newest, "sealed": sealed}
 
 
 def _compare(row: Row[Any], sequence: int, previous: str) -> tuple[Break, str] | None:

@@ -22,6 +22,7 @@ from vigil.records.deliveries import Deliveries
 from vigil.records.entries import AnalysisRecord, DeliveryRecord, ObjectRecord
 from vigil.records.errors import LedgerUnavailable
 from vigil.records.messages import Messages
+from vigil.records.model_events import ModelEvents
 from vigil.records.objects import Objects
 from vigil.records.outbox import Outbox
 from vigil.records.retractions import Retractions
@@ -34,7 +35,7 @@ __all__ = ["AnalysisRecord", "DeliveryRecord", "Ledger", "ObjectRecord"]
 
 
 class Ledger(Installations, Studies, Decisions, Analyses, Objects, Deliveries, Commitments, Outbox, Messages, Criticals,
-             Retractions):
+             Retractions, ModelEvents):
     """Open it with :meth:`open`."""
 
     @classmethod

@@ -87,6 +87,12 @@ class Studies(LedgerPart):
             return None
         return StudyState(row.study_id, row.touched_at, row.evaluated_at, row.content_sha256, row.next_look_at, row.deleted_at)
 
+    def look_again(self, study_id: str, at: datetime) -> None:
+        """Makes a study due that is here and was evaluated, though nothing of it changed."""
+        with self._database.write() as connection:
+            connection.execute(update(study).where(
+                study.c.study_id == study_id, study.c.deleted_at.is_(None)).values(next_look_at=at))
+
     def mark_deleted(self, study_id: str, at: datetime) -> None:
         """Forgets its content too: sent again, the same images are looked at anew."""
         with self._database.write() as connection:

@@ -296,6 +296,21 @@ hold = Table(
 )
 """What is kept in the house: an analysis's alert (its id), or those of a study whose final report is known (its Orthanc id)."""
 
+model_event = Table(
+    "model_event", metadata,
+    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    Column("at", Moment, nullable=False),
+    Column("model_id", ID, nullable=False, index=True),
+    Column("version", String(32), nullable=False),
+    Column("package_sha256", SHA256, nullable=False),
+    Column("event", String(16), nullable=False),
+    Column("use", String(16)),
+    Column("by", String(64), nullable=False),
+    Column("evidence", Text, nullable=False),
+)
+"""What became of each model package at this site. ``sequence``: that of the entry of the audit which says the same; a row
+without its entry counts for nothing. Never updated, never deleted from."""
+
 settings_snapshot = Table(
     "settings_snapshot", metadata,
     Column("sha256", SHA256, primary_key=True),

@@ -113,7 +113,7 @@ def test_a_folder_that_bears_another_name_than_its_model_is_refused(tmp_path: Pa
     package(tmp_path, "one").rename(tmp_path / "other")
     found, = Registry(tmp_path).installed()
     assert found.problem is not None
-    assert "says id 'one', and its folder is 'other'" in found.problem.text
+    assert "says id 'one' and version 1.0.0, and its folder is 'other'" in found.problem.text
 
 
 def test_verify_sees_what_changed_since_the_listing(tmp_path: Path) -> None:

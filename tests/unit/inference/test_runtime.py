@@ -28,6 +28,7 @@ from onnx import helper
 
 from vigil.domain.answer import AnswerKind
 from vigil.domain.errors import Category, Stopping, VigilError
+from vigil.inference.breaker import Breaker
 from vigil.inference.errors import (
     InferenceFailed,
     ModelHashMismatch,
@@ -269,3 +270,35 @@ def test_a_model_of_other_weights_than_those_loaded_does_not_run(tmp_path: Path)
     other = replace(model, manifest=model.manifest.model_copy(update={"files": {"model.onnx": "1" * 64}}))
     with pytest.raises(ModelNotLoaded):
         run.run(other, ball(), operating_point="default", stop=GO)
+
+
+def test_a_package_that_was_changed_since_it_was_loaded_is_refused_until_it_is_put_back(tmp_path: Path) -> None:
+    model = installed(tmp_path / "models")
+    run = runtime(tmp_path)
+    run.load(model)
+    network = model.folder / "model.onnx"
+    kept = network.read_bytes()
+    network.write_bytes(kept + b"\0")
+    with pytest.raises(VigilError) as refused:
+        run.run(model, ball(), operating_point="default", stop=threading.Event())
+    assert refused.value.category is Category.MODEL_HASH_MISMATCH
+    network.write_bytes(kept)
+    assert run.run(model, ball(), operating_point="default", stop=threading.Event()).answer.kind.analysed
+    manifest = model.folder / "manifest.yaml"
+    manifest.write_text(manifest.read_text() + "# a word\n")
+    with pytest.raises(VigilError) as refused:
+        run.run(model, ball(), operating_point="default", stop=threading.Event())
+    assert refused.value.category is Category.MODEL_HASH_MISMATCH
+
+
+def test_another_version_in_a_model_s_place_does_not_inherit_its_pause(tmp_path: Path) -> None:
+    model = installed(tmp_path / "models")
+    run = runtime(tmp_path, breaker=Breaker(failures=1))
+    run.load(model)
+    with pytest.raises(VigilError):
+        run.run(model, replace(ball(), voxels=np.full_like(ball().voxels, np.nan)), operating_point="default",
+                stop=threading.Event())
+    assert run.quarantine("case") is not None
+    run.keep_only([])
+    assert run.quarantine("case") is None
+    assert run.describe("case") == "not loaded"

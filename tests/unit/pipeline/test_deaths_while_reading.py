@@ -49,7 +49,8 @@ def test_the_first_death_is_forgiven_and_the_second_ends_the_reading(
         reading = died_while_reading(tmp_path)
     ledger.begin_analysis(Analysis(
         analysis_id="a1", orthanc_study_id="study", study_instance_uid="1.2.3", model_id=MODEL, model_version="1.0.0",
-        weights_sha256="w", operating_point="default", renderer_version="1", settings_sha256="s", inputs_sha256="i", inputs=(),
+        weights_sha256=models[MODEL].manifest.weights_sha256, operating_point="default",
+        renderer_version="1", settings_sha256="s", inputs_sha256="i", inputs=(),
         created_at=clock.now(), correlation_id="c", stage="shadow"))
     analyst = Analyst(
         gateway=Orthanc(), ledger=ledger, audit=Audit(ledger), models=models, runtime=None,  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, select, text, update
 
-from vigil.records.audit import Audit, AuditEntry, AuditVerdict, Break, _hash
+from vigil.records.audit import Audit, AuditEntry, AuditVerdict, Break, _hash, _head
 from vigil.records.errors import LedgerRefused
 from vigil.records.ledger import Ledger
 from vigil.records.tables import audit as table
@@ -178,7 +178,7 @@ def test_a_long_chain_is_read_in_pieces(ledger: Ledger) -> None:
             row = forged(audit, sequence, previous)
             previous = row["hash"]
             connection.execute(table.insert().values(row))
-        connection.execute(audit_head.insert().values(audit._head(1202, previous)))
+        connection.execute(audit_head.insert().values(_head(audit._sealer, 1202, previous)))
     assert audit.verify() == AuditVerdict(1202)
     assert change(audit, update(table).where(table.c.sequence == 1100).values(actor="x")).broken_sequence == 1100
 

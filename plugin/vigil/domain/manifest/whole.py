@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from vigil.domain.manifest.finding import FindingEntry
 from vigil.domain.manifest.fitting import insist_the_parts_fit
+from vigil.domain.manifest.golden import GoldenCase
 from vigil.domain.manifest.inputs import SeriesInput
 from vigil.domain.manifest.measurements import MeasurementRule
 from vigil.domain.manifest.networks import Locator, Network
@@ -51,6 +52,8 @@ class Manifest(Strict):
     finding: FindingEntry
     time_limit_s: float = Field(default=900.0, ge=1, le=7200)
     """A run that takes longer is ended, and the study answered "failed"."""
+    golden: tuple[GoldenCase, ...] = ()
+    """Inputs whose answers are known: run before an approval."""
     limitations: tuple[str, ...] = Field(min_length=1)
     changes: dict[str, str]
 
@@ -59,6 +62,11 @@ class Manifest(Strict):
         for network in self.networks:
             if network.file not in self.files:
                 raise ValueError(f"network.file '{network.file}' has no SHA-256 under 'files'")
+        for case in self.golden:
+            if case.file not in self.files:
+                raise ValueError(f"golden.file '{case.file}' has no SHA-256 under 'files'")
+            if self.operating_points and case.operating_point not in self.operating_points:
+                raise ValueError(f"golden.operating_point '{case.operating_point}' is none of operating_points")
         if not self.finding.measured and "default" not in self.operating_points:
             raise ValueError("operating_points needs one named 'default'")
         if self.finding.measured and self.operating_points:
