@@ -37,6 +37,7 @@ from vigil.intake.acquisitions import Built, split_stacks
 from vigil.intake.completeness import Completeness, judge
 from vigil.intake.equipment import equipment_reason
 from vigil.intake.errors import TooFewSlices
+from vigil.intake.frames import all_images
 from vigil.intake.header import ImageHeader
 from vigil.intake.scope import Region, has_word, region, region_reason, thickness_reason
 from vigil.intake.stack import SliceStack
@@ -113,7 +114,7 @@ def select(
 
 
 def suffices(images: Sequence[ImageHeader], scope: Scope, wanted: SeriesInput) -> bool:
-    """Whether exactly these images are one stack that the model may be run on, whole or not."""
+    """Whether exactly these images, or frames, are one stack that the model may be run on, whole or not."""
     return any(
         candidate.completeness.enough and len(candidate.stack.headers) == len(images)
         for candidate in select(images, scope, wanted).candidates
@@ -132,10 +133,11 @@ def _of_series(
 ) -> tuple[list[Candidate], tuple[Reason, int] | None]:
     """The candidates of one series, and why (with how many images) the largest part that gave none did not."""
     excluded = {value.upper() for value in wanted.excluded_image_types}
-    images = [image for image in series if excluded.isdisjoint(image.image_type)]
+    every = all_images(series)
+    images = [image for image in every if excluded.isdisjoint(image.image_type)]
     barred = _not_meant(series, images, scope, wanted) or _unusable(images, decodable)
     if barred is not None:
-        return [], (barred, len(series))
+        return [], (barred, len(every))
     candidates: list[Candidate] = []
     failures: list[tuple[Reason, int]] = []
     for built in split_stacks(images, wanted.spacing_tolerance, wanted.largest_gantry_tilt_degrees):
@@ -143,7 +145,7 @@ def _of_series(
         if isinstance(result, Reason):
             failures.append((result, len(built.images)))
         else:
-            candidates.append(Candidate(result, judge(result, images, series, wanted)))
+            candidates.append(Candidate(result, judge(result, images, every, wanted)))
     return candidates, max(failures, key=lambda failure: failure[1], default=None)
 
 
@@ -185,8 +187,10 @@ def _unusable(images: Sequence[ImageHeader], decodable: frozenset[str]) -> Reaso
             Category.UNSUPPORTED_TRANSFER_SYNTAX,
             f"the transfer syntax of the images cannot be decoded: {names}; send them uncompressed",
         )
-    if any(image.frames > 1 for image in images):
-        return Reason(Category.NO_SUITABLE_SERIES, "holds multi-frame images; this model takes one image a slice")
+    if any(image.frame is not None and image.position_mm is None for image in images):
+        return Reason(
+            Category.NO_SUITABLE_SERIES, "holds multi-frame images that do not say where each frame lies, which a volume needs"
+        )
     return None
 
 

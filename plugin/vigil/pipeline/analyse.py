@@ -18,12 +18,13 @@ from vigil.domain.manifest import Manifest
 from vigil.imaging.arrived import ArrivedImages
 from vigil.imaging.blank import refuse_blank_slices
 from vigil.imaging.errors import ImageGone, ImageReplaced, ImagingError
-from vigil.imaging.load import load_stack
+from vigil.imaging.load import LoadedStack, load_stack
 from vigil.imaging.straighten import straighten
 from vigil.inference.quarantine import CrashMarker
 from vigil.inference.registry import InstalledModel
 from vigil.inference.runtime import Runtime
 from vigil.intake.errors import UnreadableInstance
+from vigil.intake.frames import images_of
 from vigil.intake.header import ImageHeader, read_dataset, read_header
 from vigil.intake.selection import suffices
 from vigil.intake.stack import SliceStack, build_stack
@@ -65,6 +66,7 @@ class Looked:
     sources: tuple[Dataset, ...] = ()
     voxels: NDArray[np.float32] | None = None
     masks: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    frames: tuple[int, ...] = ()
 
 
 class Analyst:
@@ -153,7 +155,7 @@ class Analyst:
         if refusal.category not in OF_A_PART or model is None or model.manifest is None or model.problem is not None:
             return False
         try:
-            headers = [self._header(item) for item in analysis.inputs]
+            headers = [image for item in analysis.inputs for image in images_of(self._header(item), item.frames)]
         except (ImagingError, UnreadableInstance):
             return False
         return suffices(headers, model.manifest.scope, model.manifest.inputs[0])
@@ -192,7 +194,7 @@ class Analyst:
             stack = self._stack(analysis, model.manifest)
             loaded = load_stack(stack, self._gateway.dicom, stop=self._stop, held=lambda header: self._images.take(
                 header.orthanc_id, header.content_sha256))
-            volume, sources = loaded.volume, tuple(read_dataset(head) for head in loaded.heads)
+            volume, sources = loaded.volume, _sources(loaded)
             refuse_blank_slices(volume)
             straight = straighten(volume)
         with self._metrics.stage("infer"):
@@ -200,11 +202,11 @@ class Analyst:
         for name, seconds in inference.timings_s.items():
             self._metrics.observe_stage(f"infer-{name}", seconds)
         masks = {region: straight.back(mask) for region, mask in inference.masks.items()}
-        return Looked(inference.answer, sources, volume.voxels, masks)
+        return Looked(inference.answer, sources, volume.voxels, masks, loaded.frames)
 
     def _stack(self, analysis: Analysis, manifest: Manifest) -> SliceStack:
         wanted = manifest.inputs[0]
-        headers = [self._header(item) for item in analysis.inputs]
+        headers = [image for item in analysis.inputs for image in images_of(self._header(item), item.frames)]
         return build_stack(headers, wanted.spacing_tolerance, wanted.largest_gantry_tilt_degrees)
 
     def _header(self, item: InputInstance) -> ImageHeader:
@@ -248,7 +250,7 @@ class Analyst:
     def _request(self, analysis: Analysis, looked: Looked, reference: Dataset, manifest: Manifest) -> ResultRequest:
         return ResultRequest(
             analysis=analysis, answer=looked.answer, manifest=manifest, reference=reference, sources=looked.sources,
-            voxels=looked.voxels, masks=looked.masks,
+            voxels=looked.voxels, masks=looked.masks, frames=looked.frames,
             device=replace(self._device, runtime=self._runtime.describe(analysis.model_id)),
             predecessor=self._predecessor(analysis), options=self._options(analysis.model_id))
 
@@ -293,6 +295,12 @@ def end_deleted(ledger: Ledger, audit: Audit, analysis: Analysis, clock: Clock) 
     ledger.set_analysis_state(analysis.analysis_id, "ended-study-deleted", reason)
     ledger.mark_deleted(analysis.orthanc_study_id, clock.now())
     audit.append("ended-study-deleted", analysis.analysis_id, actor="vigil", role="system", evidence={})
+
+
+def _sources(loaded: LoadedStack) -> tuple[Dataset, ...]:
+    """The header of each slice; that of a multi-frame image is read once, for all its frames."""
+    read = {head: read_dataset(head) for head in set(loaded.heads)}
+    return tuple(read[head] for head in loaded.heads)
 
 
 def _no_answer(reason: Reason) -> Answer:

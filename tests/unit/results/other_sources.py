@@ -1,9 +1,8 @@
-"""Sources that are no stack of single-frame slices: an enhanced multi-frame CT, and radiographs without a place."""
+"""Sources that are no stack of slices: radiographs without a place."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
 from io import BytesIO
 
 import numpy as np
@@ -11,11 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
-from pydicom.sequence import Sequence as Items
 from pydicom.uid import (
     DigitalMammographyXRayImageStorageForPresentation,
     DigitalXRayImageStorageForPresentation,
-    EnhancedCTImageStorage,
     ExplicitVRLittleEndian,
     generate_uid,
 )
@@ -23,42 +20,6 @@ from pydicom.uid import (
 from hospital.ct_series import Patient, dicom_bytes
 
 STARTED = dt.datetime(2025, 3, 14, 9, 30, tzinfo=dt.UTC)
-_MOVED = (
-    "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "SliceLocation", "WindowCenter",
-    "WindowWidth", "RescaleIntercept", "RescaleSlope", "RescaleType",
-)  # fmt: skip
-
-
-def enhanced_ct(slices: Sequence[Dataset]) -> Dataset:
-    """The same series as one multi-frame image: what stands at the top of a slice lies in functional groups."""
-    first = slices[0]
-    ds = dcmread(BytesIO(dicom_bytes(first)))
-    for keyword in (*_MOVED, "ConvolutionKernel", "KVP"):
-        del ds[keyword]
-    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = EnhancedCTImageStorage
-    ds.ImageType = ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
-    ds.InstanceNumber, ds.NumberOfFrames = 1, len(slices)
-    orientation, measures, window, rescale, shared = Dataset(), Dataset(), Dataset(), Dataset(), Dataset()
-    orientation.ImageOrientationPatient = first.ImageOrientationPatient
-    measures.PixelSpacing, measures.SliceThickness = first.PixelSpacing, first.SliceThickness
-    window.WindowCenter, window.WindowWidth = first.WindowCenter, first.WindowWidth
-    rescale.RescaleIntercept, rescale.RescaleSlope, rescale.RescaleType = "-1024", "1", "HU"
-    shared.PlaneOrientationSequence, shared.PixelMeasuresSequence = [orientation], [measures]
-    shared.FrameVOILUTSequence, shared.PixelValueTransformationSequence = [window], [rescale]
-    ds.SharedFunctionalGroupsSequence = [shared]
-    ds.PerFrameFunctionalGroupsSequence = Items(_frame(source, rank) for rank, source in enumerate(slices, start=1))
-    ds.PixelData = b"".join(source.PixelData for source in slices)
-    return dcmread(BytesIO(dicom_bytes(ds)))
-
-
-def _frame(source: Dataset, rank: int) -> Dataset:
-    position, content, groups = Dataset(), Dataset(), Dataset()
-    position.ImagePositionPatient = source.ImagePositionPatient
-    content.DimensionIndexValues, content.StackID, content.InStackPositionNumber = [1, rank], "1", rank
-    groups.PlanePositionSequence, groups.FrameContentSequence = [position], [content]
-    return groups
-
-
 def chest(rows: int, columns: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """A chest as a radiograph shows it, bright where much is absorbed, from 0 to 4095, and a mask of the round opacity
     in its right lung."""
