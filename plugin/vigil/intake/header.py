@@ -99,6 +99,9 @@ class ImageHeader:
     dimension_indices: tuple[int, ...] = ()
     """Of a frame: its place along each dimension of the image that is none of space, such as time or diffusion."""
     concatenation: Concatenation | None = None
+    imager_pixel_spacing_mm: tuple[float, float] | None = None
+    """At the detector of a projection image."""
+    laterality: str = ""
 
 
 def read_header(orthanc_id: str, dicom: bytes) -> ImageHeader:
@@ -129,7 +132,7 @@ def _header(orthanc_id: str, instance: Instance) -> ImageHeader:
     age = age_years(attributes)
     frames = attributes.integer(0x00280008)
     position, orientation = attributes.decimals(0x00200032), attributes.decimals(0x00200037)
-    pixel_spacing = attributes.decimals(0x00280030)
+    pixel_spacing, at_detector = attributes.decimals(0x00280030), attributes.decimals(0x00181164)
     _refuse_short_pixels(attributes, instance, frames or 1)
     return ImageHeader(
         orthanc_id=orthanc_id,
@@ -179,6 +182,8 @@ def _header(orthanc_id: str, instance: Instance) -> ImageHeader:
         trigger_time_ms=attributes.decimal(0x00181060),
         planes=read_frames(attributes, max(frames or 1, 1)),
         concatenation=_concatenation(attributes),
+        imager_pixel_spacing_mm=(at_detector[0], at_detector[1]) if len(at_detector) == 2 else None,
+        laterality=(attributes.text(0x00200062) or attributes.text(0x00200060)).upper(),
     )
 
 

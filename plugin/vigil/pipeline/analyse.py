@@ -14,16 +14,19 @@ from vigil.domain.answer import Analysis, Answer, AnswerKind, InputInstance, Rea
 from vigil.domain.clock import Clock
 from vigil.domain.errors import Category, Stopping, VigilError
 from vigil.domain.gateway import Gateway, GatewayError
-from vigil.domain.manifest import Manifest
+from vigil.domain.manifest import Manifest, SeriesInput
 from vigil.imaging.arrived import ArrivedImages
 from vigil.imaging.blank import refuse_blank_slices
 from vigil.imaging.errors import ImageGone, ImageReplaced, ImagingError
 from vigil.imaging.load import LoadedStack, load_stack
+from vigil.imaging.polarity import low_is_dark
 from vigil.imaging.straighten import straighten
+from vigil.imaging.volume import Volume
 from vigil.inference.quarantine import CrashMarker
 from vigil.inference.registry import InstalledModel
 from vigil.inference.runtime import Runtime
 from vigil.intake.errors import UnreadableInstance
+from vigil.intake.flat import flat_stack
 from vigil.intake.frames import images_of
 from vigil.intake.header import ImageHeader, read_dataset, read_header
 from vigil.intake.selection import suffices
@@ -196,7 +199,7 @@ class Analyst:
                 header.orthanc_id, header.content_sha256))
             volume, sources = loaded.volume, _sources(loaded)
             refuse_blank_slices(volume)
-            straight = straighten(volume)
+            straight = straighten(_as_the_network_sees(volume, sources[0], model.manifest.inputs[0]))
         with self._metrics.stage("infer"):
             inference = self._runtime.run(model, straight.volume, operating_point=analysis.operating_point, stop=self._stop)
         for name, seconds in inference.timings_s.items():
@@ -207,6 +210,8 @@ class Analyst:
     def _stack(self, analysis: Analysis, manifest: Manifest) -> SliceStack:
         wanted = manifest.inputs[0]
         headers = [image for item in analysis.inputs for image in images_of(self._header(item), item.frames)]
+        if wanted.dimensions == 2:
+            return flat_stack(headers[0])
         return build_stack(headers, wanted.spacing_tolerance, wanted.largest_gantry_tilt_degrees)
 
     def _header(self, item: InputInstance) -> ImageHeader:
@@ -295,6 +300,11 @@ def end_deleted(ledger: Ledger, audit: Audit, analysis: Analysis, clock: Clock) 
     ledger.set_analysis_state(analysis.analysis_id, "ended-study-deleted", reason)
     ledger.mark_deleted(analysis.orthanc_study_id, clock.now())
     audit.append("ended-study-deleted", analysis.analysis_id, actor="vigil", role="system", evidence={})
+
+
+def _as_the_network_sees(volume: Volume, source: Dataset, wanted: SeriesInput) -> Volume:
+    """What is shown and stored are the values as they came."""
+    return low_is_dark(volume, source) if wanted.dimensions == 2 and wanted.monochrome1 == "turned-over" else volume
 
 
 def _sources(loaded: LoadedStack) -> tuple[Dataset, ...]:

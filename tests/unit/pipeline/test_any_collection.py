@@ -1,7 +1,7 @@
 """Collections of other people's files go the whole way to a volume: analysed, or refused with a named reason.
 
-pydicom's own files always; with ``VIGIL_MORE_FILES`` (folders, joined by a colon) others too, as those of the packages pydicom-data
-and wsidicom-data, unpacked.
+pydicom's own files always; with ``VIGIL_MORE_FILES`` (folders, joined by a colon) others too, as those of the packages
+pydicom-data and wsidicom-data, unpacked.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 
 import pydicom
@@ -49,13 +48,14 @@ def anything(modality: str, body_parts: set[str]) -> Manifest:
     return Manifest.model_validate(described)
 
 
-def outcome(headers: Iterable[ImageHeader], contents: dict[str, bytes]) -> str:
+def outcome(headers: list[ImageHeader], contents: dict[str, bytes]) -> str:
     """Of files as one study: what a model of their modality makes of it."""
     content = StudyContent("study", "1.2.3", tuple(headers))
-    modalities = sorted({header.modality for header in content.headers if header.modality.isalpha() and header.modality.isupper()})
+    modalities = sorted({header.modality for header in headers if header.modality.isalpha() and header.modality.isupper()})
+    body_parts = {header.body_part for header in headers} - {""}
     told = []
     for modality in modalities:
-        found = appraise(content, anything(modality, {header.body_part for header in content.headers} - {""}), now=NOW, quiet_since=NOW - dt.timedelta(days=1))
+        found = appraise(content, anything(modality, body_parts), now=NOW, quiet_since=NOW - dt.timedelta(days=1))
         if found.verdict is not Verdict.WANTED:
             assert found.verdict in (Verdict.REFUSED, Verdict.NOT_APPLICABLE)
             assert found.reason is not None and found.reason.text and found.reason.category is not Category.INTERNAL

@@ -81,7 +81,8 @@ def test_every_voxel_of_the_segmentation_lies_where_it_lay_in_the_patient(plane:
     (read,) = segimage2itkimage(case.segmentation)
     voxels = np.argwhere(SimpleITK.GetArrayFromImage(read) > 0)
     found = [read.TransformIndexToPhysicalPoint((int(x), int(y), int(z))) for z, y, x in voxels]
-    assert np.array(sorted(np.round(found, 3).tolist())) == pytest.approx(np.array(sorted(np.round(places, 3).tolist())), abs=2e-3)
+    one, other = (np.array(sorted(np.round(points, 3).tolist())) for points in (found, places))
+    assert one == pytest.approx(other, abs=2e-3)
     assert dciodvfy(case.segmentation).clean
     assert dcentvfy([*case.sources, *case.results]).clean
 
