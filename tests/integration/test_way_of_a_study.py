@@ -16,6 +16,7 @@ from pydicom import Dataset, dcmread
 from hospital import modality
 from hospital.census import Census, analyses, take_census, wait_settled, wait_until
 from hospital.ct_series import Acquisition, Patient, ct_series
+from hospital.enhanced import enhanced_ct
 from hospital.hospital import MODEL, Hospital
 from hospital.orthanc import Orthanc
 from hospital.patients import head_study
@@ -89,10 +90,32 @@ def test_a_head_of_a_tilted_gantry_is_measured_and_outlined_where_it_lies(hospit
     answer = census.analyses[0]["answer"]
     assert answer["kind"] == "positive"
     assert answer["measured"]["value"] == pytest.approx(20, abs=1.0)
+    np.testing.assert_allclose(middle_of(outlined(hospital, census)), head.insert_at_mm, atol=1.5)
+
+
+def outlined(hospital: Hospital, census: Census) -> Dataset:
     drawn = next(item for item in census.analyses[0]["objects"] if item["role"] == "segmentation")
     found, = hospital.orthanc.post("/tools/lookup", drawn["sop_instance_uid"].encode())
-    outlined = dcmread(BytesIO(hospital.orthanc.get_bytes(f"/instances/{found['ID']}/file")))
-    np.testing.assert_allclose(middle_of(outlined), head.insert_at_mm, atol=1.5)
+    return dcmread(BytesIO(hospital.orthanc.get_bytes(f"/instances/{found['ID']}/file")))
+
+
+def test_a_head_as_one_multi_frame_image_is_measured_and_outlined_where_it_lies(hospital: Hospital) -> None:
+    """Its frames from the vertex down: against the order of the volume."""
+    half_mm = 64 * 1.8 - 0.9
+    image = enhanced_ct(head_study("enhanced", origin_mm=(-half_mm, -half_mm, -78.0))[::-1])
+    send(hospital, [image])
+
+    census = settle(hospital, [image])
+    census.exactly_once()
+    answer = census.analyses[0]["answer"]
+    assert answer["kind"] == "positive"
+    assert answer["measured"]["value"] == pytest.approx(20, abs=1.0)
+    drawn = outlined(hospital, census)
+    np.testing.assert_allclose(middle_of(drawn), Head().insert_at_mm, atol=1.5)
+    for groups in drawn.PerFrameFunctionalGroupsSequence:
+        (source,) = groups.DerivationImageSequence[0].SourceImageSequence
+        frame = image.PerFrameFunctionalGroupsSequence[int(source.ReferencedFrameNumber) - 1]
+        assert groups.PlanePositionSequence[0].ImagePositionPatient == frame.PlanePositionSequence[0].ImagePositionPatient
 
 
 def test_a_head_without_it_is_negative_shown_and_alerts_nobody(hospital: Hospital) -> None:

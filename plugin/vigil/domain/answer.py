@@ -85,13 +85,20 @@ class Reason:
 
 @dataclass(frozen=True)
 class InputInstance:
-    """One image that was analysed. ``content_sha256`` is of the data set without its file meta information."""
+    """One image that was analysed. ``content_sha256`` is of the data set without its file meta information. ``frames``: which
+    of a multi-frame image, from 1; empty of any other."""
 
     orthanc_id: str
     sop_instance_uid: str
     sop_class_uid: str
     series_instance_uid: str
     content_sha256: str
+    frames: tuple[int, ...] = ()
+
+    @property
+    def images(self) -> int:
+        """How many pictures it stands for."""
+        return len(self.frames) or 1
 
 
 @dataclass(frozen=True)

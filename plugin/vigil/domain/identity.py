@@ -21,7 +21,12 @@ def digest(*parts: str) -> str:
 
 def inputs_digest(inputs: Iterable[InputInstance]) -> str:
     """Hash of a model's selected inputs, independent of the order in which they arrived."""
-    return digest(*sorted(f"{item.sop_instance_uid} {item.content_sha256}" for item in inputs))
+    return digest(*sorted(_named(item) for item in inputs))
+
+
+def _named(item: InputInstance) -> str:
+    frames = "".join(f" {frame}" for frame in item.frames)
+    return f"{item.sop_instance_uid} {item.content_sha256}{frames}"
 
 
 def analysis_id(

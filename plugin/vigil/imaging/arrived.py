@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from threading import Lock
 
-from vigil.imaging.decode import decode
+from vigil.imaging.decode import Frames
 from vigil.imaging.errors import ImagingError
 from vigil.imaging.stored_image import StoredImage
 from vigil.intake.header import ImageHeader, header_of
@@ -21,15 +21,15 @@ from vigil.intake.part10 import Instance, read_instance
 
 @dataclass(frozen=True, eq=False)
 class ArrivedImage:
-    """``header``: what intake knows of it. ``head``: its file up to the pixels. ``image``: its pixels."""
+    """``header``: what intake knows of it. ``head``: its file up to the pixels. ``images``: its pixels, frame by frame."""
 
     header: ImageHeader
     head: bytes
-    image: StoredImage
+    images: tuple[StoredImage, ...]
 
     @property
     def size_bytes(self) -> int:
-        return self.image.pixels.nbytes + len(self.head)
+        return sum(image.pixels.nbytes for image in self.images) + len(self.head)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,8 @@ def read_arrived(orthanc_id: str, dicom: bytes, wanted: Callable[[ImageHeader], 
 
 
 def _arrived(header: ImageHeader, instance: Instance) -> ArrivedImage:
-    return ArrivedImage(header, instance.head, decode(instance))
+    frames = Frames(instance)
+    return ArrivedImage(header, instance.head, tuple(frames.image(number) for number in range(1, frames.count + 1)))
 
 
 class ArrivedImages:
@@ -71,6 +72,10 @@ class ArrivedImages:
         self._held: OrderedDict[str, _Held] = OrderedDict()
         self._held_bytes = 0
         self._lock = Lock()
+
+    @property
+    def capacity_bytes(self) -> int:
+        return self._capacity_bytes
 
     @property
     def held_bytes(self) -> int:

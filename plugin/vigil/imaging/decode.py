@@ -1,4 +1,4 @@
-"""One image of DICOM bytes to its stored values: native, RLE, JPEG, JPEG Lossless, JPEG-LS and JPEG 2000 pixels.
+"""Images of DICOM bytes to their stored values: native, RLE, JPEG, JPEG Lossless, JPEG-LS and JPEG 2000 pixels, frame by frame.
 
 Compressed pixels are decoded by imagecodecs, which lets go of the interpreter lock while it works: other libraries hold
 it and would stall Orthanc's callbacks (law 1). JPEG Lossless goes through libjpeg-turbo: liblj92 is quicker, but a damaged
@@ -24,10 +24,12 @@ from vigil.imaging.errors import (
     UnsupportedTransferSyntax,
     VolumeTooLarge,
 )
+from vigil.imaging.frames import compressed_frames, native_start
 from vigil.imaging.modality_table import read_modality_table
 from vigil.imaging.stored_image import StoredImage
 from vigil.intake.attributes import Attributes
-from vigil.intake.part10 import Instance, PixelElement
+from vigil.intake.functional_groups import VALUE_TRANSFORMATION, FunctionalGroups
+from vigil.intake.part10 import PARSER_ERRORS, Instance, PixelElement
 
 LITTLE_ENDIAN = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"})
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
@@ -51,51 +53,75 @@ DECODERS: dict[str, Decoder] = {
 DECODER_ERRORS = (RuntimeError, ValueError, TypeError, IndexError, MemoryError)
 
 LARGEST_IMAGE_BYTES = 256 << 20
-_ITEM = b"\xfe\xff\x00\xe0"
+"""Of one frame."""
 
 
 def decode(instance: Instance) -> StoredImage:
     """The pixels of a single-frame grey image.
 
-    Native pixels are not copied: they stay the bytes of the file.
-
-    Raises: UnreadablePixels; TruncatedPixels; NoPixelData; UnsupportedTransferSyntax; UnsupportedPixels.
+    Raises: as :class:`Frames`; UnsupportedPixels where there are several frames.
     """
-    header = Attributes(instance.dataset)
-    rows, columns = header.unsigned_short(0x00280010), header.unsigned_short(0x00280011)
-    if instance.pixels is None or instance.pixels.empty:
-        raise NoPixelData
-    _refuse_other_kinds(header)
-    _refuse_too_large(header, rows, columns)
-    stored = _stored_values(instance, instance.pixels, header, rows, columns)
-    big_endian = instance.meta.transfer_syntax_uid == BIG_ENDIAN
-    table = read_modality_table(instance.dataset, signed=stored.dtype.kind == "i", big_endian=big_endian)
-    if table is not None:
-        if header.text(0x00080060) == "CT" and table.unit != "HU":
-            raise UnsupportedPixels(f"the CT image is in '{table.unit}', not in Hounsfield units")
-        return StoredImage(table.apply(stored))
-    slope, intercept = _rescale(header)
-    # Elsewhere than in CT the value of air is not known.
-    padding = _padding(header, signed=stored.dtype.kind == "i") if header.text(0x00080060) == "CT" else None
-    return StoredImage(stored, slope, intercept, padding)
+    frames = Frames(instance)
+    if frames.count != 1:
+        raise UnsupportedPixels(f"an image of {frames.count} frames is not one image")
+    return frames.image(1)
 
 
-def _stored_values(
-    instance: Instance, pixels: PixelElement, header: Attributes, rows: int, columns: int
-) -> NDArray[np.integer]:
+class Frames:
+    """The grey images of one instance, each decoded when it is asked for, by as many threads as like: so that no more is in
+    memory than the file and what was asked for, however much its header promises.
+
+    Raises: UnreadablePixels; TruncatedPixels; NoPixelData; UnsupportedTransferSyntax; UnsupportedPixels; VolumeTooLarge.
+    """
+
+    def __init__(self, instance: Instance) -> None:
+        header = Attributes(instance.dataset)
+        if instance.pixels is None or instance.pixels.empty:
+            raise NoPixelData
+        self.count = max(1, header.integer(0x00280008) or 1)
+        self._instance, self._pixels, self._header = instance, instance.pixels, header
+        self._rows, self._columns = header.unsigned_short(0x00280010), header.unsigned_short(0x00280011)
+        _refuse_other_kinds(header)
+        _refuse_too_large(header, self._rows, self._columns)
+        self._streams = compressed_frames(self._pixels, header, self.count) if self._pixels.encapsulated else ()
+        try:
+            self._groups = FunctionalGroups(header)
+        except PARSER_ERRORS as error:
+            raise UnreadablePixels(f"the image's frames cannot be read ({type(error).__name__}); send it again") from None
+
+    def image(self, frame: int) -> StoredImage:
+        """A frame, from 1. Native pixels are not copied: they stay the bytes of the file."""
+        header, instance = self._header, self._instance
+        stored = _stored_values(self._raw(frame), header, encapsulated=self._pixels.encapsulated)
+        is_ct = header.text(0x00080060) == "CT"
+        big_endian = instance.meta.transfer_syntax_uid == BIG_ENDIAN
+        table = read_modality_table(instance.dataset, signed=stored.dtype.kind == "i", big_endian=big_endian)
+        if table is not None:
+            if is_ct and table.unit != "HU":
+                raise UnsupportedPixels(f"the CT image is in '{table.unit}', not in Hounsfield units")
+            return StoredImage(table.apply(stored))
+        slope, intercept = _rescale(self._groups.of(frame, VALUE_TRANSFORMATION) or header, is_ct=is_ct)
+        # Elsewhere than in CT the value of air is not known.
+        padding = _padding(header, signed=stored.dtype.kind == "i") if is_ct else None
+        return StoredImage(stored, slope, intercept, padding)
+
+    def _raw(self, frame: int) -> NDArray[Any]:
+        allocated, syntax = self._header.unsigned_short(0x00280100), self._instance.meta.transfer_syntax_uid
+        if allocated not in (8, 16):
+            raise UnsupportedPixels(f"pixels of {allocated} allocated bits are not supported; 8 and 16 are")
+        if self._pixels.encapsulated:
+            return _decompressed(syntax, self._streams[frame - 1], allocated, self._rows, self._columns)
+        return _native(syntax, self._pixels, allocated, self._rows, self._columns, frame)
+
+
+def _stored_values(raw: NDArray[Any], header: Attributes, *, encapsulated: bool) -> NDArray[np.integer]:
     """Stored pixel values, signed or unsigned as Pixel Representation says (PS3.5 8.1.1)."""
     allocated, stored_bits = header.unsigned_short(0x00280100), header.unsigned_short(0x00280101)
     high_bit = header.unsigned_short(0x00280102)
-    if allocated not in (8, 16):
-        raise UnsupportedPixels(f"pixels of {allocated} allocated bits are not supported; 8 and 16 are")
     if not stored_bits - 1 <= high_bit < allocated or stored_bits == 0:
         raise UnreadablePixels(f"{stored_bits} bits stored with high bit {high_bit} do not fit {allocated} allocated bits")
-    syntax = instance.meta.transfer_syntax_uid
-    if pixels.encapsulated:
-        raw = _decompressed(syntax, pixels, allocated, rows, columns)
+    if encapsulated:
         high_bit = stored_bits - 1  # codecs give the value itself, wherever it lay in the word
-    else:
-        raw = _native(syntax, pixels, allocated, rows, columns)
     signed = header.unsigned_short(0x00280103) == 1
     words: NDArray[np.integer] = raw.view(f"i{allocated // 8}" if signed else f"u{allocated // 8}")
     if stored_bits == allocated or (high_bit == stored_bits - 1 and _fit(words, stored_bits, signed)):
@@ -112,29 +138,26 @@ def _fit(words: NDArray[np.integer], stored_bits: int, signed: bool) -> bool:
     return lowest <= int(words.min()) and int(words.max()) <= highest
 
 
-def _native(syntax: str, pixels: PixelElement, allocated: int, rows: int, columns: int) -> NDArray[Any]:
+def _native(syntax: str, pixels: PixelElement, allocated: int, rows: int, columns: int, frame: int) -> NDArray[Any]:
     if syntax not in LITTLE_ENDIAN and syntax not in (BIG_ENDIAN, ""):
         if syntax in DECODERS or syntax == RLE_LOSSLESS:
             raise UnreadablePixels("the pixels are not encapsulated, as their transfer syntax says")
         raise UnsupportedTransferSyntax(syntax, UID(syntax).name)
-    expected = rows * columns * allocated // 8
-    if pixels.end - pixels.start < expected:
-        raise TruncatedPixels(expected, pixels.end - pixels.start)
+    start = native_start(pixels, frame, rows * columns * allocated // 8)
     order = ">" if syntax == BIG_ENDIAN and allocated > 8 else "<"
-    words = np.frombuffer(pixels.source, f"{order}u{allocated // 8}", rows * columns, pixels.start)
+    words = np.frombuffer(pixels.source, f"{order}u{allocated // 8}", rows * columns, start)
     native: NDArray[Any] = words.astype(f"u{allocated // 8}", copy=False).reshape(rows, columns)
     return native
 
 
-def _decompressed(syntax: str, pixels: PixelElement, allocated: int, rows: int, columns: int) -> NDArray[Any]:
-    fragments = _fragments(pixels)
+def _decompressed(syntax: str, stream: bytes, allocated: int, rows: int, columns: int) -> NDArray[Any]:
     dtype = np.dtype(f"u{allocated // 8}")
     try:
         if syntax == RLE_LOSSLESS:
-            decoded = _run_lengths(fragments, dtype, rows, columns)
+            decoded = _run_lengths(stream, dtype, rows, columns)
         elif syntax in DECODERS:
-            refuse_other_image(fragments, rows, columns)
-            decoded = DECODERS[syntax](fragments)
+            refuse_other_image(stream, rows, columns)
+            decoded = DECODERS[syntax](stream)
         else:
             raise UnsupportedTransferSyntax(syntax, UID(syntax).name)
     except DECODER_ERRORS as error:
@@ -165,23 +188,8 @@ def _run_lengths(stream: bytes, dtype: np.dtype[Any], rows: int, columns: int) -
     return words
 
 
-def _fragments(pixels: PixelElement) -> bytes:
-    """The fragments of the one frame, joined (PS3.5 A.4); the offset table before them is skipped."""
-    parts: list[bytes] = []
-    offset, first = pixels.start, True
-    while offset + 8 <= pixels.end and pixels.source[offset:offset + 4] == _ITEM:
-        size = int.from_bytes(pixels.source[offset + 4:offset + 8], "little")
-        if not first:
-            parts.append(pixels.source[offset + 8:offset + 8 + size])
-        offset, first = offset + 8 + size, False
-    return b"".join(parts)
-
-
 def _refuse_other_kinds(header: Attributes) -> None:
-    samples, frames = header.unsigned_short(0x00280002), header.integer(0x00280008) or 1
-    photometric = header.text(0x00280004)
-    if frames != 1:
-        raise UnsupportedPixels(f"an image of {frames} frames is not supported; send one image a slice")
+    samples, photometric = header.unsigned_short(0x00280002), header.text(0x00280004)
     if samples != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2"):
         raise UnsupportedPixels(f"pixels of {samples} samples, {photometric or 'without a kind'}, are no grey values")
 
@@ -196,10 +204,11 @@ def _refuse_too_large(header: Attributes, rows: int, columns: int) -> None:
         )
 
 
-def _rescale(header: Attributes) -> tuple[float, float]:
-    """Slope and intercept (PS3.3 C.11.1.1.2). For CT both are required, for without them HU cannot be known."""
+def _rescale(header: Attributes, *, is_ct: bool) -> tuple[float, float]:
+    """Slope and intercept (PS3.3 C.11.1.1.2), of an image or of a frame (C.7.6.16.2.9). For CT both are required, for without
+    them HU cannot be known."""
     slope, intercept = header.decimal(0x00281053), header.decimal(0x00281052)
-    if header.text(0x00080060) == "CT":
+    if is_ct:
         if slope is None or intercept is None:
             raise UnreadablePixels("the CT image lacks its Rescale Slope or Rescale Intercept, so its HU are unknown")
         if (unit := header.text(0x00281054)) not in ("", "HU"):

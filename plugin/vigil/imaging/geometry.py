@@ -17,6 +17,8 @@ def affine_of(stack: SliceStack) -> NDArray[np.float64]:
     Position and orientation of the first image place the volume; the step from slice to slice is the stack's, sideways
     too where the gantry was tilted.
     """
+    if stack.headers[0].orientation is None:  # a projection has no place: slice, row and column along axes of its own
+        return np.diag([*stack.spacing_mm, 1.0])[[2, 1, 0, 3]]
     normal = np.array(stack.normal)
     along_row = np.array([header.orientation[:3] for header in stack.headers if header.orientation]).mean(axis=0)
     along_row -= (along_row @ normal) * normal

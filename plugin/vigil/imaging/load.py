@@ -4,8 +4,9 @@ once."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from vigil.domain.errors import Stopping
 from vigil.imaging.arrived import ArrivedImage
-from vigil.imaging.decode import decode
+from vigil.imaging.decode import Frames
 from vigil.imaging.errors import ImageGone, ImageReplaced, UnreadablePixels, VolumeTooLarge
 from vigil.imaging.geometry import affine_of
 from vigil.imaging.volume import Volume
@@ -30,10 +31,12 @@ Held = Callable[[ImageHeader], ArrivedImage | None]
 
 @dataclass(frozen=True, eq=False)
 class LoadedStack:
-    """``heads``: the file of each slice up to its pixels, in the order of the volume's slices."""
+    """``heads``: the file of each slice up to its pixels, in the order of the volume's slices; of the frames of one image the
+    same. ``frames``: the number of each slice's frame, from 1; empty where every slice is an image of its own."""
 
     volume: Volume
     heads: tuple[bytes, ...]
+    frames: tuple[int, ...] = ()
 
 
 def _nothing(_: ImageHeader) -> None:
@@ -56,7 +59,7 @@ def load_stack(
     was read before; None where it was not. ``stop``: looked at between slices. ``largest_bytes``: of the float32 array.
 
     Raises: VolumeTooLarge before anything is read; ImageGone; ImageReplaced; Stopping; UnreadableInstance (intake) and the
-    errors of :func:`~vigil.imaging.decode.decode`, each naming the slice.
+    errors of :class:`~vigil.imaging.decode.Frames`, each naming the slice.
     """
     first = stack.headers[0]
     shape = (len(stack.headers), first.rows, first.columns)
@@ -68,35 +71,66 @@ def load_stack(
         )
     voxels = np.empty(shape, np.float32)
     heads = [b""] * shape[0]
+    slices: dict[str, list[int]] = {}
+    for index, header in enumerate(stack.headers):
+        slices.setdefault(header.orthanc_id, []).append(index)
 
-    def read(index: int, dicom: bytes) -> None:
-        try:
+    def decode(index: int, frames: Frames) -> None:
+        with _named(index, shape[0]):
+            frames.image(stack.headers[index].frame or 1).into(voxels[index])
+
+    def read(orthanc_id: str, dicom: bytes) -> list[tuple[int, Frames]]:
+        """Decodes the first slice of a file; returns what is left of it."""
+        first, *others = slices[orthanc_id]
+        with _named(first, shape[0]):
             instance = read_instance(dicom)
-            if instance.content_sha256 != stack.headers[index].content_sha256:
+            if instance.content_sha256 != stack.headers[first].content_sha256:
                 raise ImageReplaced
-            decode(instance).into(voxels[index])
-        except UnreadablePixels as error:
-            error.args = (f"slice {index + 1} of {shape[0]}: {error.message}",)
-            raise
-        heads[index] = instance.head
+            frames = Frames(instance)
+        for index in (first, *others):
+            heads[index] = instance.head
+        decode(first, frames)
+        return [(index, frames) for index in others]
 
     unread = []
-    for index, header in enumerate(stack.headers):
-        arrived = held(header)
+    for orthanc_id, indices in slices.items():
+        arrived = held(stack.headers[indices[0]])
         if arrived is None:
-            unread.append(index)
+            unread.append(orthanc_id)
             continue
-        arrived.image.into(voxels[index])
-        heads[index] = arrived.head
+        for index in indices:
+            arrived.images[(stack.headers[index].frame or 1) - 1].into(voxels[index])
+            heads[index] = arrived.head
     remaining = iter(unread)
+    # A file of many frames is large: one at a time, its frames shared out.
+    at_once = 4 * DECODING_THREADS if len(slices) == shape[0] else 1
     with ThreadPoolExecutor(DECODING_THREADS, thread_name_prefix="vigil-decode") as pool:
-        while batch := list(islice(remaining, 4 * DECODING_THREADS)):
-            if stop is not None and stop.is_set():
-                raise Stopping("Orthanc is stopping; the images are read again after its start")
-            files = [_file(fetch, stack.headers[index].orthanc_id) for index in batch]
-            for done in [pool.submit(read, index, dicom) for index, dicom in zip(batch, files, strict=True)]:
-                done.result()
-    return LoadedStack(Volume(voxels, affine_of(stack)), tuple(heads))
+        while batch := list(islice(remaining, at_once)):
+            _leave_if(stop)
+            files = [(orthanc_id, _file(fetch, orthanc_id)) for orthanc_id in batch]
+            reading = [pool.submit(read, *file) for file in files]
+            left = iter([item for done in reading for item in done.result()])
+            while some := list(islice(left, 16 * DECODING_THREADS)):
+                _leave_if(stop)
+                for decoded in [pool.submit(decode, *item) for item in some]:
+                    decoded.result()
+    numbers = [header.frame for header in stack.headers if header.frame is not None]
+    return LoadedStack(Volume(voxels, affine_of(stack)), tuple(heads), tuple(numbers) if len(numbers) == shape[0] else ())
+
+
+@contextmanager
+def _named(index: int, count: int) -> Iterator[None]:
+    """Says of which slice the pixels cannot be read."""
+    try:
+        yield
+    except UnreadablePixels as error:
+        error.args = (f"slice {index + 1} of {count}: {error.message}",)
+        raise
+
+
+def _leave_if(stop: threading.Event | None) -> None:
+    if stop is not None and stop.is_set():
+        raise Stopping("Orthanc is stopping; the images are read again after its start")
 
 
 def _file(fetch: Fetch, orthanc_id: str) -> bytes:

@@ -1,5 +1,5 @@
 """One series can hold several stacks: another orientation, a second pass over the same place, another reconstruction, echo,
-diffusion weighting or phase.
+diffusion weighting or phase, or any other dimension that a multi-frame image declares.
 
 They are told apart only as far as it takes to get clean stacks: by one thing that differs, else by two or three together.
 Acquisition numbers alone mean nothing: a step-and-shoot head has one for every slice.
@@ -15,7 +15,8 @@ from vigil.intake.errors import IrregularGeometry, SliceConflict, SliceMissing, 
 from vigil.intake.header import ImageHeader
 from vigil.intake.stack import SliceStack, build_stack, same_grid
 
-_KEYS: tuple[Callable[[ImageHeader], Hashable], ...] = (
+Key = Callable[[ImageHeader], Hashable]
+_KEYS: tuple[Key, ...] = (
     lambda image: image.acquisition_number,
     lambda image: image.image_type,
     lambda image: image.kernels,
@@ -23,8 +24,11 @@ _KEYS: tuple[Callable[[ImageHeader], Hashable], ...] = (
     lambda image: image.b_value,
     lambda image: image.temporal_position,
     lambda image: image.trigger_time_ms,
+    lambda image: image.stack_id,
+    lambda image: None if image.frame is None else image.sop_instance_uid,
 )
 MOST_KEYS_TOGETHER = 3
+MOST_DIMENSIONS = 6
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ def _passes(images: list[ImageHeader], build: Callable[[Sequence[ImageHeader]], 
     whole = build(images)
     if not isinstance(whole.error, SliceConflict | IrregularGeometry) or any(image.position_mm is None for image in images):
         return (whole,)
-    differing = [key for key in _KEYS if len({key(image) for image in images}) > 1]
+    differing = [key for key in (*_KEYS, *_dimensions(images)) if len({key(image) for image in images}) > 1]
     for keys in chain.from_iterable(combinations(differing, count) for count in range(1, MOST_KEYS_TOGETHER + 1)):
         groups: dict[Hashable, list[ImageHeader]] = {}
         for image in images:
@@ -81,6 +85,14 @@ def _passes(images: list[ImageHeader], build: Callable[[Sequence[ImageHeader]], 
         if clean and not broken and (isinstance(whole.error, SliceConflict) or _interleave(clean)):
             return parts
     return (whole,)
+
+
+def _dimensions(images: Sequence[ImageHeader]) -> list[Key]:
+    """Of frames: each dimension that their image declares beside those of space."""
+    def along(place: int) -> Key:
+        return lambda image: image.dimension_indices[place] if place < len(image.dimension_indices) else None
+
+    return [along(place) for place in range(min(MOST_DIMENSIONS, max(len(image.dimension_indices) for image in images)))]
 
 
 def _interleave(parts: Sequence[Built]) -> bool:

@@ -7,7 +7,7 @@ same answer. The verdict of an earlier moment binds nothing: a refused study tha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -17,6 +17,7 @@ from vigil.domain.errors import Category
 from vigil.domain.manifest import Manifest, SeriesInput
 from vigil.intake.completeness import Proof
 from vigil.intake.equipment import sex_reason
+from vigil.intake.frames import input_instances
 from vigil.intake.header import ImageHeader
 from vigil.intake.scope import Region, age_reason, images_of_modality, is_image, region, region_reason
 from vigil.intake.selection import DECODABLE, Candidate, Selection, by_series, select
@@ -130,11 +131,11 @@ class _Appraiser:
         if candidate.completeness.proof is Proof.QUIET and self.now < quiet_until:
             reason = Reason(Category.INCOMPLETE, "no count of images was declared, so more may still arrive")
             return Appraisal(
-                Verdict.WAITING, reason, stack, _inputs(stack.headers), look_again_at=quiet_until,
+                Verdict.WAITING, reason, stack, input_instances(stack.headers), look_again_at=quiet_until,
                 evidence=self._evidence(**evidence),
             )
         return Appraisal(
-            Verdict.WANTED, None, stack, _inputs(stack.headers), complete=True, evidence=self._evidence(**evidence)
+            Verdict.WANTED, None, stack, input_instances(stack.headers), complete=True, evidence=self._evidence(**evidence)
         )
 
     def _short_of(
@@ -146,9 +147,9 @@ class _Appraiser:
         known = self._evidence(**(evidence or {}))
         looked_at = provisional.headers if provisional is not None else images
         if self.now >= until:
-            return Appraisal(Verdict.REFUSED, reason, provisional, _inputs(looked_at), evidence=known)
+            return Appraisal(Verdict.REFUSED, reason, provisional, input_instances(looked_at), evidence=known)
         return Appraisal(
-            Verdict.WAITING, reason, provisional, _inputs(looked_at), look_again_at=until, evidence=known
+            Verdict.WAITING, reason, provisional, input_instances(looked_at), look_again_at=until, evidence=known
         )
 
     def _unreadable(self) -> Reason:
@@ -191,16 +192,3 @@ def _describe(selection: Selection) -> dict[str, object]:
             for candidate in selection.candidates
         ],
     }
-
-
-def _inputs(headers: Iterable[ImageHeader]) -> tuple[InputInstance, ...]:
-    return tuple(
-        InputInstance(
-            orthanc_id=header.orthanc_id,
-            sop_instance_uid=header.sop_instance_uid,
-            sop_class_uid=header.sop_class_uid,
-            series_instance_uid=header.series_instance_uid,
-            content_sha256=header.content_sha256,
-        )
-        for header in headers
-    )

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Sequence
 
 from pydicom import Dataset
 from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.dataelem import RawDataElement
+from pydicom.sequence import Sequence as Items
 from pydicom.tag import BaseTag
 from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS
 
@@ -19,11 +21,12 @@ _LARGEST_INTEGER = 2**31 - 1  # of an Integer String (PS3.5 6.2)
 
 
 class Attributes:
-    """The top level of a data set."""
+    """One level of a data set: its top, or an item of a sequence. ``encodings``: those of the level above it."""
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: Dataset, encodings: Sequence[str] | None = None) -> None:
         self._dataset = dataset
-        self._encodings = convert_encodings([part.strip() for part in self.text(0x00080005).split("\\")])
+        self._encodings = encodings if encodings is not None else convert_encodings(
+            [part.strip() for part in self.text(0x00080005).split("\\")])
 
     def raw(self, tag: int) -> bytes:
         """The value as it stands; empty where the attribute is absent or a sequence."""
@@ -75,11 +78,32 @@ class Attributes:
 
     def unsigned_short(self, tag: int) -> int:
         """0 where the attribute is absent."""
+        return next(iter(self._unsigned(tag, "H")), 0)
+
+    def unsigned_shorts(self, tag: int) -> tuple[int, ...]:
+        """Of a value of several; an attribute tag (AT) is two."""
+        return self._unsigned(tag, "H")
+
+    def unsigned_longs(self, tag: int) -> tuple[int, ...]:
+        return self._unsigned(tag, "I")
+
+    def items(self, tag: int) -> tuple[Attributes, ...]:
+        """The items of a sequence; none where it is absent, or no sequence.
+
+        Raises: what pydicom raises of a sequence that cannot be read (:data:`~vigil.intake.part10.PARSER_ERRORS`).
+        """
+        if BaseTag(tag) not in self._dataset:
+            return ()
+        value = self._dataset[tag].value
+        return tuple(Attributes(item, self._encodings) for item in value) if isinstance(value, Items) else ()
+
+    def _unsigned(self, tag: int, form: str) -> tuple[int, ...]:
         element = self._element(tag)
-        if element is None or len(element.value or b"") < 2:
-            return 0
-        value: int = struct.unpack_from("<H" if element.is_little_endian else ">H", element.value or b"")[0]
-        return value
+        if element is None:
+            return ()
+        value = element.value or b""
+        order, count = "<" if element.is_little_endian else ">", len(value) // struct.calcsize(form)
+        return struct.unpack_from(f"{order}{count}{form}", value)
 
     def _element(self, tag: int) -> RawDataElement | None:
         try:

@@ -1,8 +1,8 @@
 """Whether a stack is all that a model needs, so that a negative may leave (law 2). Decided from content.
 
 Complete is: at least the model's number of slices, at least its coverage, no hole, and then either as many images as the
-acquisition declared, or quiet. A declared count that does not fit (as a step-and-shoot scanner's "1" on every image)
-proves nothing, and quiet decides.
+acquisition declared (or all parts of a multi-frame image that was cut into several), or quiet. A declared count that does not
+fit (as a step-and-shoot scanner's "1" on every image) proves nothing, and quiet decides.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ def judge(
         reason = Reason(
             Category.INCOMPLETE, f"{arrived} of the {declared} images that the scanner declared have arrived"
         )
-    reason = reason or _numbers_missing(stack, series)
+    reason = reason or _parts_missing(stack, series) or _numbers_missing(stack, series)
     if reason is not None:
         return Completeness(Proof.NONE, reason, declared, arrived, enough)
     # Where a part of the count lies outside the stack, the scanner may have declared each stack's own: a part of one and a
     # part of another add up to it.
-    whole = arrived == declared == len(stack.headers)
+    whole = arrived == declared == len(stack.headers) or _is_whole_concatenation(stack)
     return Completeness(Proof.DECLARED if whole else Proof.QUIET, None, declared, arrived, enough)
 
 
@@ -100,6 +100,28 @@ def _arrived(stack: SliceStack, usable: Sequence[ImageHeader]) -> int:
         if (header.acquisition_number, header.images_in_acquisition)
         == (first.acquisition_number, first.images_in_acquisition)
     })
+
+
+def _parts_missing(stack: SliceStack, series: Sequence[ImageHeader]) -> Reason | None:
+    """Of a multi-frame image that was cut into several instances, the parts that have not arrived."""
+    for part in {header.concatenation for header in stack.headers}:
+        if part is None or part.total is None:
+            continue
+        here = {header.concatenation.number for header in series
+                if header.concatenation is not None and header.concatenation.uid == part.uid}
+        if len(here) < part.total:
+            return Reason(
+                Category.INCOMPLETE, f"{len(here)} of the {part.total} parts of a multi-frame image have arrived"
+            )
+    return None
+
+
+def _is_whole_concatenation(stack: SliceStack) -> bool:
+    """Whether the stack's frames are one image that declared its parts, none of which is missing. (An image that says nothing of
+    parts may be one of several blocks: quiet decides.)"""
+    parts = {header.concatenation for header in stack.headers}
+    known = [part for part in parts if part is not None and part.total is not None]
+    return len(known) == len(parts) and len({part.uid for part in known}) == 1
 
 
 def _numbers_missing(stack: SliceStack, series: Sequence[ImageHeader]) -> Reason | None:

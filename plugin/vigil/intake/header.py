@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 
+from vigil.intake.anatomy import body_part_of, contrast_of
 from vigil.intake.attributes import Attributes
 from vigil.intake.errors import TruncatedInstance, UnreadableInstance
+from vigil.intake.functional_groups import FrameHeader, read_frames
 from vigil.intake.identity import IdentityParts, age_by_birth_date_years, age_years, identity_parts, identity_sha256
 from vigil.intake.part10 import PARSER_ERRORS, Instance, read_dataset, read_instance
 
@@ -16,8 +18,19 @@ __all__ = ["ImageHeader", "header_of", "read_dataset", "read_header"]
 
 # Attributes that turn stored values into values, beside the pixels themselves: representation and rescale.
 _VALUE_TAGS = (0x00280002, 0x00280004, 0x00280010, 0x00280011, 0x00280100, 0x00280101, 0x00280103, 0x00281052, 0x00281053)
+VIDEO = "1.2.840.10008.1.2.4.10"
+"""Of MPEG and HEVC: one stream holds all frames, and what number of them it claims nobody can check."""
 # Those that are always lossy: of JPEG 2000 and HTJ2K in general the attribute alone tells.
 _LOSSY_SYNTAXES = frozenset(map(str, (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless)))
+
+
+@dataclass(frozen=True)
+class Concatenation:
+    """A multi-frame image that was cut into several instances (PS3.3 C.7.6.16.2.2.4). ``total``: parts, None where unsaid."""
+
+    uid: str
+    number: int
+    total: int | None
 
 
 @dataclass(frozen=True)
@@ -78,6 +91,17 @@ class ImageHeader:
     b_value: float | None = None
     temporal_position: int | None = None
     trigger_time_ms: float | None = None
+    planes: tuple[FrameHeader, ...] = ()
+    """What an enhanced multi-frame image says of each frame."""
+    frame: int | None = None
+    """Of a frame that is looked at as an image of its own (:mod:`vigil.intake.frames`): its number, from 1."""
+    stack_id: str = ""
+    dimension_indices: tuple[int, ...] = ()
+    """Of a frame: its place along each dimension of the image that is none of space, such as time or diffusion."""
+    concatenation: Concatenation | None = None
+    imager_pixel_spacing_mm: tuple[float, float] | None = None
+    """At the detector of a projection image."""
+    laterality: str = ""
 
 
 def read_header(orthanc_id: str, dicom: bytes) -> ImageHeader:
@@ -108,7 +132,7 @@ def _header(orthanc_id: str, instance: Instance) -> ImageHeader:
     age = age_years(attributes)
     frames = attributes.integer(0x00280008)
     position, orientation = attributes.decimals(0x00200032), attributes.decimals(0x00200037)
-    pixel_spacing = attributes.decimals(0x00280030)
+    pixel_spacing, at_detector = attributes.decimals(0x00280030), attributes.decimals(0x00181164)
     _refuse_short_pixels(attributes, instance, frames or 1)
     return ImageHeader(
         orthanc_id=orthanc_id,
@@ -120,7 +144,7 @@ def _header(orthanc_id: str, instance: Instance) -> ImageHeader:
         transfer_syntax_uid=instance.meta.transfer_syntax_uid,
         modality=attributes.text(0x00080060).upper(),
         image_type=attributes.code_strings(0x00080008),
-        body_part=attributes.text(0x00180015).upper(),
+        body_part=attributes.text(0x00180015).upper() or body_part_of(attributes),
         descriptions=" ".join(part for part in (study, series, protocol) if part).lower(),
         series_description=series,
         series_number=attributes.integer(0x00200011),
@@ -149,14 +173,25 @@ def _header(orthanc_id: str, instance: Instance) -> ImageHeader:
         manufacturer=attributes.words(0x00080070),
         kernels=attributes.code_strings(0x00181210),
         field_strength_t=attributes.decimal(0x00180087),
-        contrast_agent=attributes.words(0x00180010),
+        contrast_agent=attributes.words(0x00180010) or contrast_of(attributes),
         view_position=attributes.text(0x00185101).upper(),
         lossy=attributes.text(0x00282110) == "01" or instance.meta.transfer_syntax_uid in _LOSSY_SYNTAXES,
         echo_time_ms=attributes.decimal(0x00180081),
         b_value=attributes.double(0x00189087),
         temporal_position=attributes.integer(0x00200100),
         trigger_time_ms=attributes.decimal(0x00181060),
+        planes=read_frames(attributes, max(frames or 1, 1)),
+        concatenation=_concatenation(attributes),
+        imager_pixel_spacing_mm=(at_detector[0], at_detector[1]) if len(at_detector) == 2 else None,
+        laterality=(attributes.text(0x00200062) or attributes.text(0x00200060)).upper(),
     )
+
+
+def _concatenation(attributes: Attributes) -> Concatenation | None:
+    uid = attributes.text(0x00209161)
+    if not uid:
+        return None
+    return Concatenation(uid, attributes.unsigned_short(0x00209162), attributes.unsigned_short(0x00209163) or None)
 
 
 def _pixel_sha256(attributes: Attributes, instance: Instance) -> str:
@@ -171,9 +206,16 @@ def _pixel_sha256(attributes: Attributes, instance: Instance) -> str:
 
 
 def _refuse_short_pixels(attributes: Attributes, instance: Instance, frames: int) -> None:
-    """Uncompressed grey pixels have a length that the header foretells. (Colour may be subsampled.)"""
+    """Uncompressed grey pixels have a length that the header foretells (colour may be subsampled), and a compressed frame is a
+    fragment at the least (but for video)."""
     pixels = instance.pixels
-    if pixels is None or pixels.empty or pixels.encapsulated or attributes.unsigned_short(0x00280002) != 1:
+    if pixels is None or pixels.empty:
+        return
+    if pixels.encapsulated:
+        if pixels.fragments < frames and not instance.meta.transfer_syntax_uid.startswith(VIDEO):
+            raise TruncatedInstance(f"the pixel data holds {pixels.fragments} of {frames} frames")
+        return
+    if attributes.unsigned_short(0x00280002) != 1:
         return
     bits = attributes.unsigned_short(0x00280010) * attributes.unsigned_short(0x00280011) * frames
     expected, there = bits * attributes.unsigned_short(0x00280100) // 8, pixels.end - pixels.start

@@ -58,6 +58,8 @@ class PixelElement:
     end: int
     encapsulated: bool
     empty: bool
+    fragments: int = 0
+    """Of encapsulated pixels: items after the offset table."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,7 @@ def _pixel_element(source: bytes, start: int, length: int, little: bool) -> Pixe
         group, element, size = header.unpack_from(source, offset)
         tag = group << 16 | element
         if tag == _SEQUENCE_END:
-            return PixelElement(source, start, offset, encapsulated=True, empty=filled == 0)
+            return PixelElement(source, start, offset, encapsulated=True, empty=filled == 0, fragments=max(items - 1, 0))
         if tag != _ITEM:
             raise UnreadableInstance(f"item {items} of the encapsulated pixel data does not begin as an item")
         filled += items > 0 and size > 0

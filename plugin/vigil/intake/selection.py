@@ -34,9 +34,11 @@ from vigil.domain.answer import Reason
 from vigil.domain.errors import Category
 from vigil.domain.manifest import Scope, SeriesInput
 from vigil.intake.acquisitions import Built, split_stacks
-from vigil.intake.completeness import Completeness, judge
+from vigil.intake.completeness import Completeness, Proof, judge
 from vigil.intake.equipment import equipment_reason
 from vigil.intake.errors import TooFewSlices
+from vigil.intake.flat import flat_reason, flat_stack, several_reason
+from vigil.intake.frames import all_images
 from vigil.intake.header import ImageHeader
 from vigil.intake.scope import Region, has_word, region, region_reason, thickness_reason
 from vigil.intake.stack import SliceStack
@@ -104,16 +106,24 @@ def select(
     candidates: list[Candidate] = []
     rejected: dict[str, Reason] = {}
     sizes: dict[str, int] = {}
-    for uid, series in by_series(images).items():
+    series_of = by_series(images)
+    for uid, series in series_of.items():
         found, failed = _of_series(series, scope, wanted, decodable)
         candidates.extend(found)
         if failed is not None:
             rejected[uid], sizes[uid] = failed
+    if wanted.dimensions == 2:
+        several = several_reason([image for candidate in candidates for image in candidate.stack.headers])
+        if several is not None:
+            for candidate in candidates:
+                uid = candidate.series_instance_uid
+                rejected[uid], sizes[uid] = several, len(series_of[uid])
+            candidates = []
     return Selection(tuple(sorted(candidates, key=lambda candidate: candidate.rank)), rejected, sizes)
 
 
 def suffices(images: Sequence[ImageHeader], scope: Scope, wanted: SeriesInput) -> bool:
-    """Whether exactly these images are one stack that the model may be run on, whole or not."""
+    """Whether exactly these images, or frames, are one stack that the model may be run on, whole or not."""
     return any(
         candidate.completeness.enough and len(candidate.stack.headers) == len(images)
         for candidate in select(images, scope, wanted).candidates
@@ -132,10 +142,13 @@ def _of_series(
 ) -> tuple[list[Candidate], tuple[Reason, int] | None]:
     """The candidates of one series, and why (with how many images) the largest part that gave none did not."""
     excluded = {value.upper() for value in wanted.excluded_image_types}
-    images = [image for image in series if excluded.isdisjoint(image.image_type)]
-    barred = _not_meant(series, images, scope, wanted) or _unusable(images, decodable)
+    every = all_images(series)
+    images = [image for image in every if excluded.isdisjoint(image.image_type)]
+    barred = _not_meant(series, images, scope, wanted) or _unusable(images, decodable, placed=wanted.dimensions == 3)
     if barred is not None:
-        return [], (barred, len(series))
+        return [], (barred, len(every))
+    if wanted.dimensions == 2:
+        return _flat(images, scope)
     candidates: list[Candidate] = []
     failures: list[tuple[Reason, int]] = []
     for built in split_stacks(images, wanted.spacing_tolerance, wanted.largest_gantry_tilt_degrees):
@@ -143,8 +156,17 @@ def _of_series(
         if isinstance(result, Reason):
             failures.append((result, len(built.images)))
         else:
-            candidates.append(Candidate(result, judge(result, images, series, wanted)))
+            candidates.append(Candidate(result, judge(result, images, every, wanted)))
     return candidates, max(failures, key=lambda failure: failure[1], default=None)
+
+
+def _flat(images: Sequence[ImageHeader], scope: Scope) -> tuple[list[Candidate], tuple[Reason, int] | None]:
+    """Each image that suits is a candidate: what comes after it only quiet can tell."""
+    whole = Completeness(Proof.QUIET, None, None, 1, enough=True)
+    reasons = [flat_reason(image) or equipment_reason([image], scope) for image in images]
+    found = [Candidate(flat_stack(image), whole) for image, reason in zip(images, reasons, strict=True) if reason is None]
+    failed = [reason for reason in reasons if reason is not None]
+    return found, (failed[0], len(failed)) if failed else None
 
 
 def _not_meant(
@@ -173,7 +195,7 @@ def _names(image: ImageHeader, words: Sequence[str]) -> bool:
     return any(has_word(text, word) for text in (image.series_description, image.protocol) for word in words)
 
 
-def _unusable(images: Sequence[ImageHeader], decodable: frozenset[str]) -> Reason | None:
+def _unusable(images: Sequence[ImageHeader], decodable: frozenset[str], *, placed: bool) -> Reason | None:
     """What no stack of these images can be rid of."""
     without_pixels = sum(1 for image in images if not image.has_pixel_data)
     if without_pixels:
@@ -185,8 +207,10 @@ def _unusable(images: Sequence[ImageHeader], decodable: frozenset[str]) -> Reaso
             Category.UNSUPPORTED_TRANSFER_SYNTAX,
             f"the transfer syntax of the images cannot be decoded: {names}; send them uncompressed",
         )
-    if any(image.frames > 1 for image in images):
-        return Reason(Category.NO_SUITABLE_SERIES, "holds multi-frame images; this model takes one image a slice")
+    if placed and any(image.frame is not None and image.position_mm is None for image in images):
+        return Reason(
+            Category.NO_SUITABLE_SERIES, "holds multi-frame images that do not say where each frame lies, which a volume needs"
+        )
     return None
 
 

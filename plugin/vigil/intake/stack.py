@@ -86,7 +86,10 @@ def build_stack(
 
 
 def same_grid(one: ImageHeader, other: ImageHeader) -> bool:
-    """Whether two images can be slices of one volume: orientation, matrix, pixel spacing, frame of reference."""
+    """Whether two images can be slices of one volume: orientation, matrix, pixel spacing, frame of reference, and both frames of
+    multi-frame images or neither."""
+    if (one.frame is None) != (other.frame is None):
+        return False
     if (one.rows, one.columns, one.frame_of_reference_uid) != (other.rows, other.columns, other.frame_of_reference_uid):
         return False
     return _close(one.orientation, other.orientation) and _close(one.pixel_spacing_mm, other.pixel_spacing_mm)

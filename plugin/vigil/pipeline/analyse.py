@@ -14,16 +14,20 @@ from vigil.domain.answer import Analysis, Answer, AnswerKind, InputInstance, Rea
 from vigil.domain.clock import Clock
 from vigil.domain.errors import Category, Stopping, VigilError
 from vigil.domain.gateway import Gateway, GatewayError
-from vigil.domain.manifest import Manifest
+from vigil.domain.manifest import Manifest, SeriesInput
 from vigil.imaging.arrived import ArrivedImages
 from vigil.imaging.blank import refuse_blank_slices
 from vigil.imaging.errors import ImageGone, ImageReplaced, ImagingError
-from vigil.imaging.load import load_stack
+from vigil.imaging.load import LoadedStack, load_stack
+from vigil.imaging.polarity import low_is_dark
 from vigil.imaging.straighten import straighten
+from vigil.imaging.volume import Volume
 from vigil.inference.quarantine import CrashMarker
 from vigil.inference.registry import InstalledModel
 from vigil.inference.runtime import Runtime
 from vigil.intake.errors import UnreadableInstance
+from vigil.intake.flat import flat_stack
+from vigil.intake.frames import images_of
 from vigil.intake.header import ImageHeader, read_dataset, read_header
 from vigil.intake.selection import suffices
 from vigil.intake.stack import SliceStack, build_stack
@@ -66,6 +70,7 @@ class Looked:
     sources: tuple[Dataset, ...] = ()
     voxels: NDArray[np.float32] | None = None
     masks: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    frames: tuple[int, ...] = ()
 
 
 class Analyst:
@@ -157,7 +162,7 @@ class Analyst:
         if refusal.category not in OF_A_PART or model is None or model.manifest is None or model.problem is not None:
             return False
         try:
-            headers = [self._header(item) for item in analysis.inputs]
+            headers = [image for item in analysis.inputs for image in images_of(self._header(item), item.frames)]
         except (ImagingError, UnreadableInstance):
             return False
         return suffices(headers, model.manifest.scope, model.manifest.inputs[0])
@@ -196,19 +201,21 @@ class Analyst:
             stack = self._stack(analysis, model.manifest)
             loaded = load_stack(stack, self._gateway.dicom, stop=self._stop, held=lambda header: self._images.take(
                 header.orthanc_id, header.content_sha256))
-            volume, sources = loaded.volume, tuple(read_dataset(head) for head in loaded.heads)
+            volume, sources = loaded.volume, _sources(loaded)
             refuse_blank_slices(volume)
-            straight = straighten(volume)
+            straight = straighten(_as_the_network_sees(volume, sources[0], model.manifest.inputs[0]))
         with self._metrics.stage("infer"):
             inference = self._runtime.run(model, straight.volume, operating_point=analysis.operating_point, stop=self._stop)
         for name, seconds in inference.timings_s.items():
             self._metrics.observe_stage(f"infer-{name}", seconds)
         masks = {region: straight.back(mask) for region, mask in inference.masks.items()}
-        return Looked(inference.answer, sources, volume.voxels, masks)
+        return Looked(inference.answer, sources, volume.voxels, masks, loaded.frames)
 
     def _stack(self, analysis: Analysis, manifest: Manifest) -> SliceStack:
         wanted = manifest.inputs[0]
-        headers = [self._header(item) for item in analysis.inputs]
+        headers = [image for item in analysis.inputs for image in images_of(self._header(item), item.frames)]
+        if wanted.dimensions == 2:
+            return flat_stack(headers[0])
         return build_stack(headers, wanted.spacing_tolerance, wanted.largest_gantry_tilt_degrees)
 
     def _header(self, item: InputInstance) -> ImageHeader:
@@ -252,7 +259,7 @@ class Analyst:
     def _request(self, analysis: Analysis, looked: Looked, reference: Dataset, manifest: Manifest) -> ResultRequest:
         return ResultRequest(
             analysis=analysis, answer=looked.answer, manifest=manifest, reference=reference, sources=looked.sources,
-            voxels=looked.voxels, masks=looked.masks,
+            voxels=looked.voxels, masks=looked.masks, frames=looked.frames,
             device=replace(self._device, runtime=self._runtime.describe(analysis.model_id)),
             predecessor=self._predecessor(analysis), options=self._options(analysis.model_id))
 
@@ -319,6 +326,17 @@ def end_deleted(ledger: Ledger, audit: Audit, analysis: Analysis, clock: Clock, 
     ledger.mark_deleted(analysis.orthanc_study_id, clock.now())
     audit.append("ended-study-deleted", analysis.analysis_id, actor="vigil", role="system", evidence={
         "delivered": True} if delivered else {})
+
+
+def _as_the_network_sees(volume: Volume, source: Dataset, wanted: SeriesInput) -> Volume:
+    """What is shown and stored are the values as they came."""
+    return low_is_dark(volume, source) if wanted.dimensions == 2 and wanted.monochrome1 == "turned-over" else volume
+
+
+def _sources(loaded: LoadedStack) -> tuple[Dataset, ...]:
+    """The header of each slice; that of a multi-frame image is read once, for all its frames."""
+    read = {head: read_dataset(head) for head in set(loaded.heads)}
+    return tuple(read[head] for head in loaded.heads)
 
 
 def _no_answer(reason: Reason) -> Answer:

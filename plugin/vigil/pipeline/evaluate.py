@@ -143,7 +143,8 @@ class Evaluator:
             self._audit.append("analysis-begun", held.analysis_id, actor="vigil", role="system", evidence={
                 "study": held.orthanc_study_id, "model": held.model_id, "version": held.model_version,
                 "weights_sha256": held.weights_sha256, "settings_sha256": held.settings_sha256,
-                "inputs_sha256": held.inputs_sha256, "images": len(held.inputs), "predecessor": held.predecessor_id,
+                "inputs_sha256": held.inputs_sha256, "images": sum(item.images for item in held.inputs),
+                "predecessor": held.predecessor_id,
                 "refusal": None if refusal is None else refusal.category.value})
         return held
 

@@ -171,7 +171,8 @@ class House:
             return None
 
         def wanted(header: ImageHeader) -> bool:
-            return header.has_pixel_data and header.frames == 1 and header.modality in modalities
+            stored_bytes = 2 * header.rows * header.columns * header.frames
+            return header.has_pixel_data and header.modality in modalities and stored_bytes <= images.capacity_bytes
 
         def whole(series_orthanc_id: str) -> None:
             self._events.put(Event(EventKind.SERIES_WHOLE, series_orthanc_id))

@@ -49,7 +49,7 @@ class Account:
             "weights_sha256": analysis.weights_sha256,
             "operating_point": analysis.operating_point,
             "settings_sha256": analysis.settings_sha256,
-            "images": len(analysis.inputs),
+            "images": sum(item.images for item in analysis.inputs),
             "stage": analysis.stage,
             "state": record.state,
             "reason": _reason(record.reason),

@@ -105,7 +105,7 @@ def test_an_image_larger_than_all_the_room_is_left_for_later() -> None:
 
 
 def test_native_pixels_are_not_copied() -> None:
-    assert np.may_share_memory(image(0).image.pixels, np.frombuffer(FILES[0], np.uint8))
+    assert np.may_share_memory(image(0).images[0].pixels, np.frombuffer(FILES[0], np.uint8))
 
 
 def test_pixels_that_nobody_may_ask_for_are_not_decoded() -> None:

@@ -1,62 +1,10 @@
-"""Sources that are no stack of single-frame slices: an enhanced multi-frame CT, and radiographs without a place."""
+"""Sources that are no stack of slices: radiographs without a place."""
 
 from __future__ import annotations
-
-import datetime as dt
-from collections.abc import Sequence
-from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydicom import Dataset, dcmread
-from pydicom.dataset import FileMetaDataset
-from pydicom.sequence import Sequence as Items
-from pydicom.uid import (
-    DigitalMammographyXRayImageStorageForPresentation,
-    DigitalXRayImageStorageForPresentation,
-    EnhancedCTImageStorage,
-    ExplicitVRLittleEndian,
-    generate_uid,
-)
-
-from hospital.ct_series import Patient, dicom_bytes
-
-STARTED = dt.datetime(2025, 3, 14, 9, 30, tzinfo=dt.UTC)
-_MOVED = (
-    "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "SliceLocation", "WindowCenter",
-    "WindowWidth", "RescaleIntercept", "RescaleSlope", "RescaleType",
-)  # fmt: skip
-
-
-def enhanced_ct(slices: Sequence[Dataset]) -> Dataset:
-    """The same series as one multi-frame image: what stands at the top of a slice lies in functional groups."""
-    first = slices[0]
-    ds = dcmread(BytesIO(dicom_bytes(first)))
-    for keyword in (*_MOVED, "ConvolutionKernel", "KVP"):
-        del ds[keyword]
-    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = EnhancedCTImageStorage
-    ds.ImageType = ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
-    ds.InstanceNumber, ds.NumberOfFrames = 1, len(slices)
-    orientation, measures, window, rescale, shared = Dataset(), Dataset(), Dataset(), Dataset(), Dataset()
-    orientation.ImageOrientationPatient = first.ImageOrientationPatient
-    measures.PixelSpacing, measures.SliceThickness = first.PixelSpacing, first.SliceThickness
-    window.WindowCenter, window.WindowWidth = first.WindowCenter, first.WindowWidth
-    rescale.RescaleIntercept, rescale.RescaleSlope, rescale.RescaleType = "-1024", "1", "HU"
-    shared.PlaneOrientationSequence, shared.PixelMeasuresSequence = [orientation], [measures]
-    shared.FrameVOILUTSequence, shared.PixelValueTransformationSequence = [window], [rescale]
-    ds.SharedFunctionalGroupsSequence = [shared]
-    ds.PerFrameFunctionalGroupsSequence = Items(_frame(source, rank) for rank, source in enumerate(slices, start=1))
-    ds.PixelData = b"".join(source.PixelData for source in slices)
-    return dcmread(BytesIO(dicom_bytes(ds)))
-
-
-def _frame(source: Dataset, rank: int) -> Dataset:
-    position, content, groups = Dataset(), Dataset(), Dataset()
-    position.ImagePositionPatient = source.ImagePositionPatient
-    content.DimensionIndexValues, content.StackID, content.InStackPositionNumber = [1, rank], "1", rank
-    groups.PlanePositionSequence, groups.FrameContentSequence = [position], [content]
-    return groups
 
 
 def chest(rows: int, columns: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -90,45 +38,3 @@ def breast(rows: int, columns: int) -> tuple[NDArray[np.float32], NDArray[np.boo
     image += 1100 * np.clip(1.2 - radius, 0, 1)
     image += generator.normal(0, 18, image.shape).astype(np.float32)
     return np.clip(image, 0, 4095), radius <= 1
-
-
-def radiograph(values: NDArray[np.float32], *, patient: Patient, mammogram: bool = False, inverted: bool = False) -> Dataset:
-    """A plane of 12 bits as a DX image, or as a mammogram; ``inverted``: as MONOCHROME1, where much is dark."""
-    seed = f"radiograph {values.shape} {mammogram} {patient.patient_id}"
-    ds = Dataset()
-    ds.SpecificCharacterSet = patient.character_set
-    ds.PatientName, ds.PatientID, ds.IssuerOfPatientID = patient.name, patient.patient_id, patient.issuer
-    ds.PatientBirthDate, ds.PatientSex, ds.PatientAge = patient.birth_date, patient.sex, patient.age
-    ds.SOPClassUID = (
-        DigitalMammographyXRayImageStorageForPresentation if mammogram else DigitalXRayImageStorageForPresentation
-    )
-    ds.SOPInstanceUID = generate_uid(entropy_srcs=[seed, "instance"])
-    ds.SeriesInstanceUID = generate_uid(entropy_srcs=[seed, "series"])
-    ds.StudyInstanceUID = generate_uid(entropy_srcs=[seed, "study"])
-    ds.StudyDate = ds.SeriesDate = ds.AcquisitionDate = ds.ContentDate = STARTED.strftime("%Y%m%d")
-    ds.StudyTime = ds.SeriesTime = ds.AcquisitionTime = ds.ContentTime = STARTED.strftime("%H%M%S")
-    ds.TimezoneOffsetFromUTC = "+0000"
-    ds.StudyID, ds.AccessionNumber, ds.ReferringPhysicianName = "1", "ACC-2", "Referrer^Rita"
-    ds.SeriesNumber = ds.InstanceNumber = 1
-    ds.Modality = "MG" if mammogram else "DX"
-    ds.SeriesDescription = "Mammogram R MLO" if mammogram else "Chest PA"
-    ds.StudyDescription = "MAMMOGRAPHY" if mammogram else "CHEST"
-    ds.Manufacturer, ds.ManufacturerModelName, ds.SoftwareVersions = "Vigil test scanner", "Phantom", "1"
-    ds.BodyPartExamined = "BREAST" if mammogram else "CHEST"
-    ds.ImageLaterality, ds.ViewPosition = ("R", "MLO") if mammogram else ("U", "PA")
-    ds.PatientOrientation = ["P", "FL"] if mammogram else ["L", "F"]
-    ds.ImageType = ["ORIGINAL", "PRIMARY", ""]
-    ds.PresentationIntentType = "FOR PRESENTATION"
-    ds.ImagerPixelSpacing = ["0.07", "0.07"] if mammogram else ["0.14", "0.14"]
-    ds.PresentationLUTShape = "INVERSE" if inverted else "IDENTITY"
-    ds.WindowCenter, ds.WindowWidth = ("1800", "3000") if mammogram else ("1700", "3200")
-    ds.RescaleIntercept, ds.RescaleSlope, ds.RescaleType = "0", "1", "US"
-    ds.BurnedInAnnotation, ds.LossyImageCompression = "NO", "00"
-    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME1" if inverted else "MONOCHROME2"
-    ds.Rows, ds.Columns = values.shape
-    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 12, 11, 0
-    ds.PixelData = np.rint(values).astype("<u2").tobytes()
-    ds.file_meta = FileMetaDataset()
-    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
-    return dcmread(BytesIO(dicom_bytes(ds)))

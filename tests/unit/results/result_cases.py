@@ -12,11 +12,13 @@ from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
-from other_sources import breast, chest, enhanced_ct, radiograph
+from other_sources import breast, chest
 from pydicom import Dataset, dcmread
 
 from hospital.ct_series import Acquisition, Patient, ct_series, dicom_bytes
+from hospital.enhanced import enhanced_ct
 from hospital.phantom import Head, phantom
+from hospital.radiograph import radiograph
 from vigil.domain import codes
 from vigil.domain.answer import Analysis, Answer, AnswerKind, Criterion, Finding, InputInstance, Measurement, Reason
 from vigil.domain.concepts import Code

@@ -133,7 +133,7 @@ def _model(alert: Alert, profile: Hl7Profile) -> str:
         name += " (research use only)"
     if not alert.answer.kind.analysed or alert.retracts:
         return f"Model: {name}, {moment_text(alert.created_at, profile)}."
-    images = len(alert.analysis.inputs)
+    images = sum(item.images for item in alert.analysis.inputs)
     when = moment_text(alert.analysis.created_at, profile)
     return f"Model: {name}, analysed {images} image{'' if images == 1 else 's'}, {when}."
 

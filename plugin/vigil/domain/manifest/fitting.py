@@ -41,6 +41,8 @@ def insist_the_parts_fit(manifest: Manifest) -> None:
         raise ValueError("preprocessing of kind 'tensor' needs 'outputs' and 'measurements': what the network gives, and what is "
                          "told of it")
     _strategy(manifest, input_)
+    if any(series.dimensions == 2 for series in manifest.inputs):
+        _flat(manifest, input_, rule)
     outputs = {output.name: output for output in manifest.outputs}
     if len(outputs) != len(manifest.outputs):
         raise ValueError("each of outputs must have a name of its own")
@@ -70,6 +72,21 @@ def _strategy(manifest: Manifest, input_: TensorPreprocessing) -> None:
         insist_it_can_be_held("a batch of slices", (strategy.batch, channels, height or 1, width or 1))
     if isinstance(strategy, SlidingWindow):
         insist_it_can_be_held("strategy.window", (strategy.batch, len(input_.channels), *strategy.window))
+
+
+def _flat(manifest: Manifest, input_: TensorPreprocessing, rule: Regions) -> None:
+    """A projection has rows and columns, and no depth: millilitres and diameters of it would be made up."""
+    if not input_.of_slices or input_.orientation != "SPL" or input_.shape[0] is not None or input_.spacing_mm[0] is not None:
+        raise ValueError("an input of dimensions 2 goes with preprocessing.orientation SPL (rows and columns as they are looked "
+                         "at), layout NCHW or NHWC, and neither shape nor spacing_mm for the first axis")
+    if isinstance(manifest.strategy, PerSlice) and manifest.strategy.neighbours:
+        raise ValueError("an input of dimensions 2 has no neighbours; take out strategy.neighbours")
+    for measurement in manifest.measurements:
+        if measurement.kind in ("volume", "longest-diameter"):
+            raise ValueError(f"measurement '{measurement.name}': a projection image has no {measurement.kind}")
+    if any(region.minimum_ml > 0 or region.largest_open_share is not None for region in rule.regions):
+        raise ValueError("postprocessing.regions: minimum_ml and largest_open_share are of volumes; take them out for an input "
+                         "of dimensions 2")
 
 
 def _region(region: RegionRule, outputs: dict[str, Output]) -> None:

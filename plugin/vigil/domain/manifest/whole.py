@@ -74,6 +74,8 @@ class Manifest(Strict):
         if isinstance(self.preprocessing, TensorPreprocessing):
             insist_the_parts_fit(self)
             return self
+        if any(series.dimensions == 2 for series in self.inputs):
+            raise ValueError("an input of dimensions 2 goes with preprocessing of kind 'tensor'")
         if self.outputs or self.measurements or self.calibration or not isinstance(self.strategy, WholeVolume):
             raise ValueError("'strategy', 'outputs', 'measurements' and 'calibration' go with preprocessing of kind 'tensor'")
         if not isinstance(self.postprocessing, BrainVolume | HyperdenseVolume):
