@@ -21,3 +21,15 @@ class NothingToChange(VigilError):
     """It stands as it was asked to already, or there is nothing to go back to."""
 
     category = Category.MODEL_NOT_APPROVED
+
+
+class NoPackageMade(VigilError):
+    """A graph that no manifest can describe, or a folder that is there already."""
+
+    category = Category.MODEL_INVALID
+
+
+class NoGoldenCase(VigilError):
+    """There is nothing to run, or it does not run here."""
+
+    category = Category.MODEL_INVALID

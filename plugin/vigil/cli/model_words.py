@@ -93,3 +93,20 @@ def made(case: dict[str, Any]) -> str:
 def _event_line(item: dict[str, Any]) -> str:
     use = "" if item["use"] is None else f" ({IN_USE[Use(item['use'])]})"
     return f"  {item['at']}  {item['version']}  {item['event']}{use} by {item['by']}, {item['package_sha256'][:12]}"
+
+
+def begun(made: dict[str, Any]) -> str:
+    ports = [f"  {name}  {port['name']} {port['shape']} {port['dtype']}" for name in ("inputs", "outputs") for port in made[name]]
+    return "\n".join([
+        f"{made['manifest']}", *ports,
+        f"  taken for {made['layout']}, and its output for a {made['output']}: look whether that is so",
+        f"Fill in what is empty (~), then: vigil models validate {made['folder']}"])
+
+
+def costs(cost: dict[str, Any]) -> str:
+    return "\n".join([
+        f"{cost['model_id']} {cost['version']}, '{cost['case']}', {cost['runtime']}",
+        f"  load       {cost['load_s']:.3f} s",
+        f"  first run  {cost['first_run_s']:.3f} s",
+        f"  run        {cost['run_s']:.3f} s, {cost['run_cpu_s']:.3f} s of processor (medians of {cost['runs']})",
+        f"  memory     at most {cost['peak_mib']} MiB in this process, interpreter and libraries included"])

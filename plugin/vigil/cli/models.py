@@ -11,9 +11,11 @@ from typing import Annotated, Any
 import typer
 
 from vigil.authoring.acceptance import Acceptance, accept
+from vigil.authoring.bench import measure
 from vigil.authoring.desk import ModelDesk, find
 from vigil.authoring.errors import NotAccepted
 from vigil.authoring.golden import make_golden
+from vigil.authoring.new import make_package
 from vigil.authoring.validate import validate
 from vigil.cli import model_words
 from vigil.cli.beside import DEFAULT_CONFIG, BesideOrthanc, ByOption, ConfigOption, JsonOption, read_settings, tell
@@ -81,6 +83,35 @@ def models_golden(
     """Makes a golden case of images: runs the model on them and keeps what it says, for a person to look at."""
     made = make_golden(folder.resolve(), images, name, SystemClock().now())
     tell(asdict(made), as_json, model_words.made)
+
+
+@models.command("new")
+def models_new(
+    network: Annotated[Path, typer.Argument(help="A network, model.onnx.")],
+    parent: Annotated[Path, typer.Option("--in", help="Where the folder of the package is made.")] = Path(),
+    name: Annotated[str | None, typer.Option("--id", help="The id of the model; else it is named as the file.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Looks into a network, and makes a package of it whose manifest you complete."""
+    tell(make_package(network, parent, name).as_dict(), as_json, model_words.begun)
+
+
+@models.command("bench")
+def models_bench(
+    model: Annotated[str, typer.Argument(help="The folder of a package, or the id (or id@version) of an installed one.")],
+    runs: Annotated[int, typer.Option("--runs", min=1, max=1000, help="How often its golden case is run.")] = 5,
+    config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False,
+) -> None:
+    """What the model costs on this machine: time to load and to run its first golden case, and memory."""
+    if "/" in model or Path(model).is_dir():
+        cost = measure(read_package(Path(model).resolve()), runs=runs, provider="cpu", threads=2, memory_budget_mib=4096)
+    else:
+        settings = read_settings(config)
+        with _standings(settings) as (standings, _):
+            runtime = settings.runtime
+            cost = measure(find(standings, model).package, runs=runs, provider=runtime.provider, threads=runtime.threads,
+                           memory_budget_mib=runtime.memory_budget_mib)
+    tell(cost.as_dict(), as_json, model_words.costs)
 
 
 @models.command("approve")
