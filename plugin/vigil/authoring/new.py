@@ -162,7 +162,7 @@ def _text(identity: str, sha256: str, image: Port, outputs: tuple[Port, ...], la
         f"network: {{file: model.onnx, input: {image.name}, outputs: [{', '.join(port.name for port in outputs)}]}}",
         *_outputs(outputs, kind, len(image.shape)),
         "operating_points:",
-        "  default: {positive: ~}           # in the unit of the finding; add indeterminate for a band of doubt",
+        "  default: {positive: ~, indeterminate: ~}   # in the unit of the finding; between the two it abstains",
         "finding:",
         "  concept: {value: ~, scheme: ~, meaning: ~}       # SNOMED CT (SCT), RadLex, or your own 99... scheme",
         "  category: {value: \"49755003\", scheme: SCT, meaning: Morphologically Altered Structure}",
@@ -172,6 +172,7 @@ def _text(identity: str, sha256: str, image: Port, outputs: tuple[Port, ...], la
         "  # acr_category: 2                # 1 minutes, 2 hours, 3 days: whether and how soon people are told",
         "  positive: ~                      # a sentence with {value}, {unit}, {threshold}",
         "  negative: ~                      # it must say that it excludes nothing",
+        "  indeterminate: ~",
         "limitations: [~]                   # what fools it: printed on every result",
         "changes: {0.1.0: First version.}",
     ]

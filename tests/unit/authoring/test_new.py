@@ -57,9 +57,10 @@ def test_completed_it_would_run(tmp_path: Path) -> None:
     made["preprocessing"] |= {"orientation": "LIA", "intensity": segmentation()["preprocessing"]["intensity"]}
     made["strategy"] = segmentation()["strategy"]
     made["outputs"][0]["activation"] = "softmax"
-    made["operating_points"]["default"]["positive"] = 1.0
+    made["operating_points"]["default"] = {"positive": 1.0, "indeterminate": 0.5}
     made["finding"] |= {"concept": dict(CODE), "site": dict(CODE), "positive": "{value} {unit}, at or above {threshold}",
-                        "negative": "{value} {unit}, below {threshold}"}
+                        "negative": "{value} {unit}, below {threshold}",
+                        "indeterminate": "{value} {unit}, not far below {threshold}"}
     (folder / "manifest.yaml").write_text(yaml.safe_dump(made))
     code_, said = models("validate", str(folder))
     assert code_ == 0, said
