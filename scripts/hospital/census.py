@@ -81,7 +81,7 @@ def wait_settled(hospital: Hospital, study_uid: str, *, count: int = 1, timeout_
     """Waits until ``count`` analyses of a study have ended, with all their deliveries. Returns them, newest first."""
     def settled() -> list[dict[str, Any]]:
         found = analyses(hospital.orthanc, study_uid)
-        ended = [item for item in found if item["state"] in ("shadow", "ended-study-deleted")
+        ended = [item for item in found if item["state"] in ("shadow", "ended-study-deleted", "ended-early")
                  or (item["state"] == "stored" and item["deliveries"]
                      and all(each["state"] in FINISHED for each in item["deliveries"]))]
         return found if len(ended) >= count and len(ended) == len(found) else []

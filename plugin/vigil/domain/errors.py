@@ -14,6 +14,7 @@ class Category(StrEnum):
 
     # what arrived
     INCOMPLETE = "incomplete"
+    STILL_ARRIVING = "still-arriving"
     NO_SUITABLE_SERIES = "no-suitable-series"
     OUT_OF_SCOPE = "out-of-scope"
     NO_PIXEL_DATA = "no-pixel-data"

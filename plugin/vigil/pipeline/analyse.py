@@ -36,6 +36,7 @@ from vigil.pipeline.engine import Task, Verdict
 from vigil.pipeline.reference import References
 from vigil.pipeline.retry import Backoff
 from vigil.records.audit import Audit
+from vigil.records.entries import UNFINISHED_ANALYSIS
 from vigil.records.errors import StateUnusable
 from vigil.records.ledger import Ledger
 from vigil.results.make import make_results
@@ -56,7 +57,7 @@ REFUSED_BY_MODEL = frozenset({
 """Causes that lie with us: the answer is "failed". Every other cause lies with what arrived: "not analysed"."""
 
 OF_A_PART = frozenset({Category.INCOMPLETE, Category.SLICE_MISSING})
-"""Refusals of a study that was given up, of which a part may be positive."""
+"""Refusals of a study that was given up, of which a part may be positive. (Of one that still waits: STILL_ARRIVING.)"""
 
 SEEN_BY_SOMEBODY = ("answered", "stored")
 """States of an analysis whose results lie in Orthanc, or soon will."""
@@ -108,6 +109,8 @@ class Analyst:
         log = self._log.bind(correlation_id=analysis.correlation_id, analysis=subject, model=analysis.model_id)
         if record.answer is not None:
             return self._follow(analysis)
+        if record.state == "ended-early":
+            return Verdict()
         try:
             if not self._references.lets_go_on(analysis):
                 return self._end_deleted(analysis, log)
@@ -115,6 +118,8 @@ class Analyst:
                 return self._end_replaced(analysis, log)
             self._ledger.set_analysis_state(subject, "running")
             looked = self._look(analysis, log)
+            if is_early(analysis) and self._says_nothing(analysis, looked):
+                return self._end_early(analysis, log)
             objects = self._render(analysis, looked, log)
             if objects is None:
                 return self._end_deleted(analysis, log)
@@ -151,15 +156,31 @@ class Analyst:
         if self._may_be_positive(analysis, analysis.refusal):
             looked = self._infer_or_say_why_not(analysis, log)
             if looked.answer.kind is AnswerKind.POSITIVE:
-                note = f"Only a part of the study was analysed: {analysis.refusal.text}."
+                note = (f"Early answer, replaced if more images arrive: {analysis.refusal.text}." if is_early(analysis)
+                        else f"Only a part of the study was analysed: {analysis.refusal.text}.")
                 return replace(looked, answer=replace(looked.answer, notes=(*looked.answer.notes, note)))
         return Looked(_no_answer(analysis.refusal))
 
+    def _says_nothing(self, analysis: Analysis, looked: Looked) -> bool:
+        """Early, only a positive may leave, and only while nothing newer is under way."""
+        record = self._ledger.analysis(analysis.analysis_id)
+        return looked.answer.kind is not AnswerKind.POSITIVE or record is None or record.superseded_by is not None
+
+    def _end_early(self, analysis: Analysis, log: Log) -> Verdict:
+        """Nothing is shown, sent or stored: the study waits on, and the last word is made when it is complete or given up."""
+        self._ledger.set_analysis_state(analysis.analysis_id, "ended-early", analysis.refusal)
+        self._ledger.purge_object_bytes(analysis.analysis_id)
+        self._audit.append("ended-early", analysis.analysis_id, actor="vigil", role="system", evidence={})
+        log.info("ended-early")
+        return Verdict()
+
     def _may_be_positive(self, analysis: Analysis, refusal: Reason) -> bool:
-        """Whether enough of a study that was given up is here for the model to be run: a positive may leave, and no other answer
-        (law 2)."""
+        """Whether enough of a study that was given up, or still waits, is here for the model to be run: a positive may leave, and
+        no other answer (law 2)."""
         model = self._models.get(analysis.model_id)
-        if refusal.category not in OF_A_PART or model is None or model.manifest is None or model.problem is not None:
+        if refusal.category not in {*OF_A_PART, Category.STILL_ARRIVING}:
+            return False
+        if model is None or model.manifest is None or model.problem is not None:
             return False
         try:
             headers = [image for item in analysis.inputs for image in images_of(self._header(item), item.frames)]
@@ -265,8 +286,8 @@ class Analyst:
 
     def _forget_images(self, analysis: Analysis) -> None:
         """Unless another model waits for them: they take half the memory of a volume."""
-        others = {item.orthanc_id for record in self._ledger.analyses(analysis.orthanc_study_id) if record.answer is None
-                  for item in record.analysis.inputs}
+        others = {item.orthanc_id for record in self._ledger.analyses(analysis.orthanc_study_id)
+                  if record.answer is None and record.state in UNFINISHED_ANALYSIS for item in record.analysis.inputs}
         self._images.forget({item.orthanc_id for item in analysis.inputs} - others)
 
     def _predecessor(self, analysis: Analysis) -> PredecessorReport | None:
@@ -337,6 +358,10 @@ def _sources(loaded: LoadedStack) -> tuple[Dataset, ...]:
     """The header of each slice; that of a multi-frame image is read once, for all its frames."""
     read = {head: read_dataset(head) for head in set(loaded.heads)}
     return tuple(read[head] for head in loaded.heads)
+
+
+def is_early(analysis: Analysis) -> bool:
+    return analysis.refusal is not None and analysis.refusal.category is Category.STILL_ARRIVING
 
 
 def _no_answer(reason: Reason) -> Answer:

@@ -20,6 +20,8 @@ from vigil.intake.appraise import Appraisal, Verdict, appraise
 from vigil.intake.header import ImageHeader
 from vigil.intake.part10 import read_instance
 from vigil.intake.study import HeaderCache, StudyContent, StudyReader
+from vigil.pipeline.analyse import OF_A_PART
+from vigil.pipeline.early import ASK_AGAIN, Standing, due_at, may_begin, standing
 from vigil.pipeline.engine import Engine, Task
 from vigil.pipeline.retract import OtherPatients, Retractor
 from vigil.pipeline.roster import site_of
@@ -107,12 +109,44 @@ class Evaluator:
             verdict, reason = Verdict.REFUSED, model.problem
         if verdict in (Verdict.NOT_APPLICABLE, Verdict.WAITING):
             self._decide(study, model, verdict.value, reason, None, appraisal.evidence, log)
-            return appraisal.look_again_at
-        analysis = self._begin(model, site, study, content, appraisal, reason if verdict is Verdict.REFUSED else None, now,
-                               arrived)
+            look = self._consider_early(model, site, study, content, appraisal, now, arrived, told_stable)
+            return look or appraisal.look_again_at
+        early, worth = self._early(model, site, study, appraisal)
+        if early is not None and worth is Standing.RUNS:
+            return now + ASK_AGAIN
+        analysis = early if early is not None else self._begin(
+            model, site, study, content, appraisal, reason if verdict is Verdict.REFUSED else None, now, arrived)
         self._decide(study, model, verdict.value, reason, analysis.analysis_id, appraisal.evidence, log)
         self._engine.enqueue(Task(INFER, analysis.analysis_id, INFERENCE))
         return None
+
+    def _consider_early(
+        self, model: InstalledModel, site: ModelSettings, study: StudyRecord, content: StudyContent, appraisal: Appraisal,
+        now: datetime, arrived: datetime, told_stable: bool,
+    ) -> datetime | None:
+        """Runs a model that waits, where a positive may leave already. Returns when to look again, where it is too soon."""
+        if not site.early_positive or model.problem is not None:
+            return None
+        reason = may_begin(appraisal, self._ledger.analyses(study.orthanc_id), model.model_id)
+        if reason is None:
+            return None
+        due = due_at(arrived, self._settings.stable_age_s)
+        if now < due and not told_stable:
+            return due if appraisal.look_again_at is None else min(due, appraisal.look_again_at)
+        analysis = self._begin(model, site, study, content, appraisal, reason, now, arrived)
+        self._engine.enqueue(Task(INFER, analysis.analysis_id, INFERENCE))
+        return None
+
+    def _early(
+        self, model: InstalledModel, site: ModelSettings, study: StudyRecord, appraisal: Appraisal
+    ) -> tuple[Analysis | None, Standing]:
+        """The early analysis of the very same images, and what it is worth; None where it is worth nothing."""
+        of_model = [record for record in self._ledger.analyses(study.orthanc_id) if record.analysis.model_id == model.model_id]
+        if not of_model or model.manifest is None or (
+                appraisal.reason is not None and appraisal.reason.category not in OF_A_PART):
+            return None, Standing.NONE
+        worth = standing(of_model[-1], inputs_digest(appraisal.inputs), model.manifest.weights_sha256, site.operating_point)
+        return (None if worth is Standing.NONE else of_model[-1].analysis), worth
 
     def _begin(
         self, model: InstalledModel, site: ModelSettings, study: StudyRecord, content: StudyContent, appraisal: Appraisal,

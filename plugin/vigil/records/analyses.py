@@ -26,8 +26,9 @@ class Analyses(LedgerPart):
         """The analysis as the ledger holds it: the first call freezes it, a later one with its id gets the frozen one.
 
         Predecessor and revision are found here, in the same transaction: the newest other analysis of the study and model
-        that nothing supersedes yet becomes the predecessor, and is marked as superseded. ``reference``: the file of its reference
-        image up to the pixels, kept sealed until :meth:`purge_object_bytes`.
+        that nothing supersedes yet becomes the predecessor, and is marked as superseded. (Not one that ended early: it said
+        nothing to anybody.) ``reference``: the file of its reference image up to the pixels, kept sealed until
+        :meth:`purge_object_bytes`.
         """
         sealed = None if reference is None else self._sealer.seal(reference, _reference_place(begun.analysis_id))
         with self._database.write() as connection:
@@ -37,7 +38,7 @@ class Analyses(LedgerPart):
             before = connection.execute(
                 select(analysis.c.analysis_id, analysis.c.revision)
                 .where(analysis.c.study_id == begun.orthanc_study_id, analysis.c.model_id == begun.model_id,
-                       analysis.c.superseded_by.is_(None))
+                       analysis.c.superseded_by.is_(None), analysis.c.state != "ended-early")
                 .order_by(analysis.c.sequence.desc())
                 .limit(1)
             ).one_or_none()

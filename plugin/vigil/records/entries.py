@@ -9,10 +9,12 @@ from typing import Literal, Protocol
 from vigil.domain.answer import Analysis, Answer, Reason
 
 AnalysisState = Literal[
-    "pending", "running", "answered", "stored", "ended-study-deleted", "ended-model-replaced", "shadow", "failed-to-start",
+    "pending", "running", "answered", "stored", "ended-study-deleted", "ended-model-replaced", "ended-early", "shadow",
+    "failed-to-start",
 ]
 UNFINISHED_ANALYSIS = frozenset({"pending", "running", "answered"})
-FINISHED_ANALYSIS = frozenset({"stored", "ended-study-deleted", "ended-model-replaced", "shadow", "failed-to-start"})
+FINISHED_ANALYSIS = frozenset({
+    "stored", "ended-study-deleted", "ended-model-replaced", "ended-early", "shadow", "failed-to-start"})
 ENDED_UNANSWERED = frozenset({"ended-study-deleted", "ended-model-replaced"})
 """Answered nobody: where the study is looked at again, it is owed an answer."""
 

@@ -31,8 +31,7 @@ class ModelSettings(Section):
                                  description="the name of one of the model's operating points")
     alert_override: AlertOverride | None = Field(
         default=None, description="null, or an object with By, Reason and Date")
-
-
+    early_positive: bool = Field(default=False, description="true or false")
 
 
 class RuntimeSettings(Section):
