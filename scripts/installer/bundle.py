@@ -151,8 +151,9 @@ def unpacked_bytes(wheels: list[Path], bundle: Path) -> int:
     return total
 
 
-def unpack(bundle: Bundle, wheels: list[Path], target: Path, python: str) -> None:
-    """Makes the release at ``target``, whole or not at all.
+def unpack(bundle: Bundle, wheels: list[Path], target: Path, python: str, orthanc: tuple[Path, Path] | None = None) -> None:
+    """Makes the release at ``target``, whole or not at all. ``orthanc``: its program and its Python plugin, for a host that has
+    no program of that Python.
 
     Raises :class:`Refused` where the disk is full or the place cannot be written."""
     unfinished = target.with_name(f".{target.name}.unfinished")
@@ -170,7 +171,7 @@ def unpack(bundle: Bundle, wheels: list[Path], target: Path, python: str) -> Non
             _unpack_wheel(wheel, packages)
         compileall.compile_dir(str(packages), quiet=2, force=False, stripdir=str(unfinished), prependdir=str(target))
         compileall.compile_dir(str(unfinished / "plugin"), quiet=2, stripdir=str(unfinished), prependdir=str(target))
-        _launcher(unfinished / "bin" / "vigil", target, python)
+        _launcher(unfinished / "bin" / "vigil", target, python, orthanc)
         _readable_by_all(unfinished)
         if target.exists():
             shutil.rmtree(target)
@@ -210,23 +211,71 @@ def _readable_by_all(folder: Path) -> None:
         path.chmod(0o755 if path.is_dir() or path in runs else 0o644)
 
 
-def _launcher(path: Path, release: Path, python: str) -> None:
+_LAUNCHER = """\
+#!/bin/sh
+# vigil on the command line, in the Python that Orthanc embeds: a program of that version, or Orthanc itself.
+set -eu
+PYTHONPATH={packages}:{plugin}
+export PYTHONPATH
+for python in python{python} python3; do
+  if "$python" -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "{python}")' 2>/dev/null; then
+    exec "$python" -m vigil "$@"
+  fi
+done
+{otherwise}"""
+_NOBODY = """\
+echo 'vigil: python{python} is not on this host. Debian: apt-get install python{python}-minimal' >&2
+exit 1
+"""
+_BY_ORTHANC = """\
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cat >"$folder/vigil_runs.py" <<'PYTHON'
+import os, runpy, sys
+sys.path[:0] = os.environ["PYTHONPATH"].split(":")
+sys.argv = ["vigil", *os.environ["VIGIL_ARGUMENTS"].split(chr(10))[:-1]]
+code = 1
+try:
+    runpy.run_module("vigil", run_name="__main__", alter_sys=True)
+    code = 0
+except SystemExit as end:
+    code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+except BaseException as error:
+    print("vigil: %s: %s" % (type(error).__name__, error), file=sys.stderr)
+sys.stdout.flush()
+sys.stderr.flush()
+os._exit(code)
+PYTHON
+cat >"$folder/orthanc.json" <<JSON
+{{"HttpServerEnabled": false, "DicomServerEnabled": false, "Plugins": ["{library}"],
+ "PythonScript": "$folder/vigil_runs.py", "StorageDirectory": "$folder", "IndexDirectory": "$folder"}}
+JSON
+VIGIL_ARGUMENTS=
+for word in "$@"; do VIGIL_ARGUMENTS="$VIGIL_ARGUMENTS$word
+"; done
+export VIGIL_ARGUMENTS
+set +e
+{program} --logfile="$folder/orthanc.log" "$folder/orthanc.json"
+code=$?
+[ "$code" -ne 255 ] || tail -n 3 "$folder/orthanc.log" >&2
+exit "$code"
+"""
+
+
+def _launcher(path: Path, release: Path, python: str, orthanc: tuple[Path, Path] | None) -> None:
+    otherwise = _NOBODY.format(python=python)
+    if orthanc is not None:
+        otherwise = _BY_ORTHANC.format(program=orthanc[0], library=orthanc[1])
     path.parent.mkdir(parents=True)
     path.write_text(
-        "#!/bin/sh\n"
-        "# vigil on the command line, in the Python that Orthanc embeds.\n"
-        f"export PYTHONPATH={release}/venv/lib/python{python}/site-packages:{release}/plugin\n"
-        f"for python in python{python} python3; do\n"
-        f'  if "$python" -c \'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "{python}")\' 2>/dev/null; then\n'
-        '    exec "$python" -m vigil "$@"\n'
-        "  fi\n"
-        "done\n"
-        f"echo 'vigil: python{python} is not on this host. Debian: apt-get install python{python}-minimal. "
-        "The health page /vigil/health/ready works without it.' >&2\n"
-        "exit 1\n",
+        _LAUNCHER.format(
+            packages=f"{release}/venv/lib/python{python}/site-packages",
+            plugin=f"{release}/plugin",
+            python=python,
+            otherwise=otherwise,
+        ),
         "utf-8",
     )
-    path.chmod(0o755)
 
 
 def not_written(error: OSError, place: Path) -> Refused:

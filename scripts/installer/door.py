@@ -1,6 +1,7 @@
 """The script that Orthanc runs once Vigil is installed: the site's own, if there is one, and then Vigil. Both run.
 
-It lies beside the releases and outlives them: without a whole release Orthanc starts, stores and answers as before.
+It lies beside the site's configuration and not in the prefix: an Orthanc whose script is gone does not start (measured), and
+without a whole release, or without a prefix at all, it has to start, store and answer as before.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ Orthanc takes one script, and one callback for changes. What registers for chang
 not stop the others. Without a whole Vigil, Orthanc starts, stores and answers as before. "install uninstall" takes this out.
 """
 
+import ctypes
 import importlib
+import json
 import os
 import sys
 
@@ -62,16 +65,30 @@ def _run_site_script():
     importlib.import_module(os.path.splitext(file)[0])
 
 
+def _tell_not_ready(reason):
+    orthanc.LogError("Vigil is not ready, Orthanc goes on without it: " + reason)
+    body = json.dumps({{"ready": False, "missing": [reason]}})
+
+    def health(output, uri, **request):
+        try:
+            output.SendHttpStatus(503, body, len(body))
+        except TypeError:
+            output.SendHttpStatus(503, body)  # a later plugin counts for itself
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(health))  # held for good: newer plugins let go of it after Python has ended
+    orthanc.RegisterRestCallback("/vigil/health/ready", health)
+
+
 def _run_vigil():
     if _locks and not THREADS_ALLOWED:
-        orthanc.LogError("Vigil does not start: the site's script uses " + _locks[0] + ", which would stop Orthanc for good "
-                         'beside Vigil\\'s threads. Set "Python" : {{ "AllowThreads" : true }} (Python plugin 4.3 or later)')
+        _tell_not_ready("the site's script uses " + _locks[0] + ", which would stop Orthanc for good beside Vigil's threads. "
+                        'Set "Python" : {{ "AllowThreads" : true }} (Python plugin 4.3 or later)')
         return
     try:
         sys.path.insert(0, os.path.join(RELEASE, "plugin"))
         importlib.import_module("vigil_plugin")
     except Exception as error:
-        orthanc.LogError("Vigil cannot be started, Orthanc goes on without it: %s: %s" % (type(error).__name__, error))
+        _tell_not_ready("its release cannot be started (%s: %s); install the bundle again" % (type(error).__name__, error))
 
 
 orthanc.RegisterOnChangeCallback = _register_one_more

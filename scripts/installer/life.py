@@ -69,7 +69,6 @@ class Plan:
     edits: tuple[edit.Edit, ...]
     scripts: dict[Path, str]
     wheels: tuple[Path, ...]
-    door_text: str
     lines: tuple[str, ...]
     is_update: bool
 
@@ -90,7 +89,8 @@ class Places:
 
     @property
     def door(self) -> Path:
-        return self.prefix / "door.py"
+        folder = self.configuration if self.configuration.is_dir() else self.configuration.parent
+        return folder / "vigil_door.py"
 
 
 @contextmanager
@@ -130,7 +130,8 @@ def plan(bundle: Bundle, host: Host, places: Places, signer: str) -> Plan:
         raise Refused(Cause.CHANGED_SINCE, f'{script} is Vigil already, put in by hand. Take it out of "PythonScript" first.')
     wheels = bundle.wheels(host.python)
     _insist_room(places, unpacked_bytes(wheels, bundle.folder))
-    edits = edit.planned(site, places.door, _settings(bundle, places.state), allow)
+    text = door(script, places.current, threads).encode()
+    edits = (edit.Edit(places.door, None, text), *edit.planned(site, places.door, _settings(bundle, places.state), allow))
     scripts = {site.defined["PythonScript"]: _script_text(site)} if script is not None and known is None else {}
     version = bundle.version
     new = Record(
@@ -145,7 +146,7 @@ def plan(bundle: Bundle, host: Host, places: Places, signer: str) -> Plan:
     if known is not None and known.version == version:
         new = replace(new, previous=known.previous)
     lines = _told(bundle, host, places, signer, new, known, edits, script)
-    return Plan(host, new, edits, scripts, tuple(wheels), door(script, places.current, threads), lines, known is not None)
+    return Plan(host, new, edits, scripts, tuple(wheels), lines, known is not None)
 
 
 def carry_out(plan_: Plan, bundle: Bundle, places: Places, say: Callable[[str], None]) -> None:
@@ -153,7 +154,7 @@ def carry_out(plan_: Plan, bundle: Bundle, places: Places, say: Callable[[str], 
     version, known = plan_.record.version, record.read(places.prefix)
     release = places.releases / version
     say(f"Unpacking {version} into {release}")
-    unpack(bundle, list(plan_.wheels), release, plan_.host.python)
+    unpack(bundle, list(plan_.wheels), release, plan_.host.python, (plan_.host.binary, plan_.host.plugin_file))
     say("Trying the libraries inside this Orthanc")
     try_release(plan_.host, release)
     state.prepare(places.state, plan_.host.uid, plan_.host.gid)
@@ -161,7 +162,6 @@ def carry_out(plan_: Plan, bundle: Bundle, places: Places, say: Callable[[str], 
         kept = state.back_up(places.state, known.version)
         if kept is not None:
             say(f"Kept a copy of the ledger as {known.version} left it: {kept}")
-    edit.write(places.door, plan_.door_text.encode(), like=None, mode=0o644)
     record.keep(places.prefix, plan_.record.with_edits(plan_.edits, plan_.scripts))
     point(places.current, release)
     for item in plan_.edits:
@@ -169,7 +169,7 @@ def carry_out(plan_: Plan, bundle: Bundle, places: Places, say: Callable[[str], 
         edit.write(item.file, item.after, like=like, mode=0o640, uid=0, gid=plan_.host.gid)
         say(f"{'Wrote' if item.before is None else 'Changed'} {item.file}")
     for old in places.releases.iterdir() if places.releases.is_dir() else ():
-        if old.name not in (version, plan_.record.previous):
+        if old.name not in (version, plan_.record.previous) and not _is_loaded(old):
             shutil.rmtree(old, ignore_errors=True)
 
 
@@ -197,10 +197,13 @@ def take_out(places: Places, say: Callable[[str], None]) -> Record:
     for item in known.edited:
         file = Path(item.file)
         restored.append((file, _before(file, item)))
+    restored.sort(key=lambda one: one[1] is None)  # the door is last: an Orthanc whose script is gone does not start
     settings = Path(known.state) / "settings-kept"
     for file, content in restored:
         if content is None:
-            if file.exists():
+            if file == places.door:
+                file.unlink(missing_ok=True)
+            elif file.exists():
                 edit.write(settings.with_suffix(".json"), file.read_bytes(), like=None, mode=0o600)
                 file.unlink()
                 say(f"Removed {file}; a copy is {settings.with_suffix('.json')}")
@@ -236,10 +239,19 @@ def point(link: Path, target: Path) -> None:
     unfinished.replace(link)
 
 
+def _is_loaded(release: Path) -> bool:
+    """Whether a process runs from it: an Orthanc that was not restarted since the update before."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if f"{release}/" in (process / "maps").read_text():
+                return True
+    return False
+
+
 def _leave_nothing(prefix: Path) -> None:
     """Of an installation that did not come about, or of one that was taken out."""
     shutil.rmtree(prefix / "releases", ignore_errors=True)
-    for path in (prefix / "current", prefix / "door.py", prefix / ".lock"):
+    for path in (prefix / "current", prefix / ".lock"):
         path.unlink(missing_ok=True)
     with suppress(OSError):  # the site keeps something of its own there
         prefix.rmdir()
@@ -327,16 +339,22 @@ def _told(
         f"State     {new.state}, for {host.user} alone" + ("; what is there is kept" if Path(new.state).exists() else ""),
     ]
     lines += [
-        f"{'New file' if item.before is None else 'Change'}  {item.file}: "
-        + ('the section "Vigil", every model off' if item.before is None else '"PythonScript" names Vigil\'s door')
+        f"{'New file' if item.before is None else 'Change'}  {item.file}: {_what(item, places)}"
         for item in edits
+        if item.file != places.door or known is None
     ]
     if script is not None:
         lines.append(f"Kept      {script} goes on running: the door runs it first, and Vigil then")
-    if not edits:
+    if len(edits) == 1:
         lines.append("Site      its configuration stays as it is")
     lines.append("Restart   Orthanc has to be restarted once; nothing is restarted by itself")
     return tuple(lines)
+
+
+def _what(item: edit.Edit, places: Places) -> str:
+    if item.file == places.door:
+        return "the door, which runs the site's script and Vigil"
+    return 'the section "Vigil", every model off' if item.before is None else '"PythonScript" names the door'
 
 
 def processor() -> str:

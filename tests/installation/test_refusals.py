@@ -157,7 +157,11 @@ def test_killed_at_any_moment_orthanc_starts_and_the_same_command_finishes(bare:
     shutil.rmtree(bare.root.path("/opt/vigil/releases/0.1.0/plugin"))
     bare.restart()
     assert bare.get("/site/hello")["site"] == "runs"
-    assert "Vigil cannot be started, Orthanc goes on without it" in bare.log()
+    assert "its release cannot be started" in bare.health()["missing"][0]
+    # No release at all, and no prefix.
+    shutil.rmtree(bare.root.path("/opt/vigil/releases"))
+    bare.restart()
+    assert bare.get("/site/hello")["site"] == "runs"
     bare.stop()
     bare.install("uninstall", "--yes")
     assert bare.configuration() == before
@@ -170,6 +174,9 @@ def test_without_a_python_program_orthanc_itself_runs_the_installer(bare: Site) 
     assert "Nothing was changed." in bare.install("--check").stdout
     bare.install("--yes")
     assert bare.configuration() != before
+    said = bare.root.run(["/opt/vigil/current/bin/vigil", "config", "check"], check=False)
+    assert said.stdout.startswith("The settings are valid."), said.stdout + said.stderr
+    assert bare.root.run(["/opt/vigil/current/bin/vigil", "status"], check=False).returncode == 1
     bare.install("uninstall", "--yes")
     assert bare.configuration() == before
 
@@ -184,7 +191,7 @@ def test_a_configuration_of_one_file_that_the_site_changes_afterwards(bare: Site
     original = single.read_text()
     bare.install("--yes", "--config", "/srv/orthanc.json")
     changed = single.read_text()
-    assert '"PythonScript" : "/opt/vigil/door.py"' in changed
+    assert '"PythonScript" : "/srv/vigil_door.py"' in changed
     assert '"Vigil" : {' in changed
     single.write_text(changed.replace('"Site"', '"Other"'))
     bare.install("uninstall", "--yes")
