@@ -29,8 +29,8 @@ Restart=on-failure
 def directives() -> dict[str, str]:
     lines = [line for line in DROP_IN.read_text().splitlines() if line and not line.startswith("#")]
     assert lines[0] == "[Service]"
-    pairs = [line.split("=", 1) for line in lines[1:]]
-    found = {key: value for key, value in pairs}
+    pairs = [(key, value) for key, _, value in (line.partition("=") for line in lines[1:])]
+    found = dict(pairs)
     assert len(found) == len(pairs), "a key that stands twice"
     return found
 
