@@ -296,7 +296,8 @@ def searched(site: Site, by_link: str, unanswered: str) -> dict[str, bytes]:
     searched |= {f"mail {number}": item.content for number, item in enumerate(site.mailbox.received)}
     searched |= {f"page {number}": item.body for number, item in enumerate(site.pager.pages)}
     for command in (("alerts", "export", "--csv"), ("alerts", "show", by_link), ("status", "--json"),
-                    ("config", "check", "--json"), ("deliveries", "list", "--json"), ("explain", site.alert(by_link)["study_instance_uid"], "--json")):
+                    ("config", "check", "--json"), ("deliveries", "list", "--json"),
+                    ("explain", site.alert(by_link)["study_instance_uid"], "--json")):
         searched[f"vigil {' '.join(command[:2])}"] = site.vigil(*command).encode()
     links = re.findall(rb"http://\S+", b"\n".join(item.text.encode() for item in site.mailbox.received))
     searched["page of the link"] = site.ask("GET", urlsplit(links[0].decode()).path)[2]
