@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import http.client
 import io
@@ -11,7 +12,9 @@ import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -34,7 +37,44 @@ PATIENT = Patient(name="Unmistakable^Zoë^Q", patient_id="UNMISTAKABLE-4711", is
 ACCESSION = "UNMISTACC815"
 SECRET = "unmistakable-hook-secret"
 PASSWORD = "unmistakable-mail-password"
+WEB_TOKEN = "unmistakable-web-token"
+WEB_PASSWORD = "unmistakable-web-password"
+IN_THE_ENVIRONMENT = {"VIGIL_MAIL_PASSWORD": PASSWORD, "VIGIL_WEB_PASSWORD": WEB_PASSWORD}
 SECOND_STEP_MINUTES = 0.15
+
+
+class Echo(ThreadingHTTPServer):
+    """A web server that refuses, and says back what it was sent: what a refusal says is where a secret gets into a log."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        self.credentials: set[str] = set()
+        super().__init__(("127.0.0.1", 0), _Refusal)
+
+    def __enter__(self) -> Echo:
+        Thread(target=self.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+class _Refusal(BaseHTTPRequestHandler):
+    server: Echo
+
+    def do_POST(self) -> None:
+        said = self.headers.get("Authorization", "")
+        self.server.credentials.add(said)
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(403, f"no entry for {said}")
+        self.send_header("Content-Length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said.encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
 
 
 @dataclass(frozen=True)
@@ -43,6 +83,7 @@ class Site:
     mailbox: Mailbox
     pager: Pager
     second: Ris
+    web: Echo
 
     def send(self, seed: str) -> str:
         """Returns the id of the alert."""
@@ -95,11 +136,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("people")
     authority = Authority(folder / "authority")
     (folder / "secret").write_text(SECRET)
+    (folder / "token").write_text(WEB_TOKEN)
     mailbox = Mailbox(starttls=authority.server_context("mail"), login=("vigil", PASSWORD))
     pager = Pager(SECRET.encode(), tls=authority.server_context("pager"))
     second = Ris(folder / "second", port=free_port())
     hospital = Hospital(folder / "hospital", vigil=QUICK)
-    hospital.orthanc.environment["VIGIL_MAIL_PASSWORD"] = PASSWORD
+    web = Echo()
+    hospital.orthanc.environment |= IN_THE_ENVIRONMENT
+    hospital.orthanc.vigil["DicomWeb"] = {
+        name: {"Url": f"http://127.0.0.1:{web.server_port}/{name}", "Authentication": authentication}
+        for name, authentication in {
+            "by-token": {"Kind": "bearer", "SecretFile": str(folder / "token")},
+            "by-password": {"Kind": "basic", "User": "vigil", "SecretEnvironment": "VIGIL_WEB_PASSWORD"}}.items()}
     ris = hospital.orthanc.vigil["Ris"]
     assert isinstance(ris, dict)
     hospital.orthanc.vigil["Ris"] = ris | {"second": {"Host": "127.0.0.1", "Port": second.port, "Profile": {"ProcessingId": "T"}}}
@@ -117,8 +165,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         "QuietHours": {"Begin": "00:00", "End": "23:59"},
         "Budget": {"Messages": 1, "PerHours": 1000, "Overflow": "withhold"},
     }
-    with mailbox, pager, second, hospital:
-        yield Site(hospital, mailbox, pager, second)
+    with mailbox, pager, second, web, hospital:
+        yield Site(hospital, mailbox, pager, second, web)
 
 
 @pytest.fixture(scope="module")
@@ -224,12 +272,12 @@ def test_a_held_alert_waits_until_it_is_let_go_and_after_the_final_report_it_sta
     assert "final report" in site.alert(alert)["reason"]["text"]
 
 
-def test_no_identity_is_where_it_should_not_be(site: Site, by_link: str, unanswered: str) -> None:
-    """In the state folder, the logs, the metrics, the routes, the process's arguments, and what people were sent."""
-    marks = [b"unmistak", "Zoë".lower().encode(), "unmistak".encode("utf-16-le"), ACCESSION.lower().encode()]
+@pytest.fixture(scope="module")
+def searched(site: Site, by_link: str, unanswered: str) -> dict[str, bytes]:
+    """The state folder, the logs, the routes, the processes, what the commands say, and what people were sent. Of a process's
+    environment what the site put there is left out: it is where secrets are told to Orthanc."""
     orthanc = site.hospital.orthanc
-    message = site.hospital.ris.received()[0].read_bytes().lower()
-    assert all(mark in message for mark in (marks[0], marks[3])), "the search would find it"
+    wait_until("the web server has refused both", lambda: len(site.web.credentials) == 2)
     searched = {str(path): path.read_bytes() for path in (orthanc.folder / "vigil").rglob("*") if path.is_file()}
     assert {"ledger.sqlite", "ledger.sqlite-wal", "workflows.sqlite", "vigil.jsonl"} <= {Path(name).name for name in searched}
     searched["Orthanc's log"] = orthanc.log_path.read_bytes()
@@ -237,17 +285,41 @@ def test_no_identity_is_where_it_should_not_be(site: Site, by_link: str, unanswe
     for pid in (orthanc.pid, *children):
         for told in ("cmdline", "comm", "environ"):
             found = Path(f"/proc/{pid}/{told}").read_bytes()
-            searched[f"{told} of process {pid}"] = found.replace(PASSWORD.encode(), b"")  # of the mail server, no patient's
+            for name, value in IN_THE_ENVIRONMENT.items():
+                found = found.replace(f"{name}={value}".encode(), b"")
+            searched[f"{told} of process {pid}"] = found
     for path in Path(f"/proc/{orthanc.pid}/task").glob("*/comm"):
         searched[f"name of thread {path.parent.name}"] = path.read_bytes()
-    for route in ("/vigil/metrics", "/vigil/analyses", "/vigil/alerts", f"/vigil/alerts/{by_link}", "/vigil/health/ready"):
+    for route in ("/vigil/metrics", "/vigil/analyses", "/vigil/alerts", f"/vigil/alerts/{by_link}", "/vigil/health/ready",
+                  "/vigil/environment"):
         searched[route] = orthanc.get_bytes(route)
     searched |= {f"mail {number}": item.content for number, item in enumerate(site.mailbox.received)}
     searched |= {f"page {number}": item.body for number, item in enumerate(site.pager.pages)}
-    searched["export"] = site.vigil("alerts", "export", "--csv").encode()
+    for command in (("alerts", "export", "--csv"), ("alerts", "show", by_link), ("status", "--json"),
+                    ("config", "check", "--json"), ("deliveries", "list", "--json"),
+                    ("explain", site.alert(by_link)["study_instance_uid"], "--json")):
+        searched[f"vigil {' '.join(command[:2])}"] = site.vigil(*command).encode()
     links = re.findall(rb"http://\S+", b"\n".join(item.text.encode() for item in site.mailbox.received))
     searched["page of the link"] = site.ask("GET", urlsplit(links[0].decode()).path)[2]
+    return searched
+
+
+def test_no_identity_is_where_it_should_not_be(site: Site, searched: dict[str, bytes]) -> None:
+    marks = [b"unmistak", "Zoë".lower().encode(), "unmistak".encode("utf-16-le"), ACCESSION.lower().encode()]
+    message = site.hospital.ris.received()[0].read_bytes().lower()
+    assert all(mark in message for mark in (marks[0], marks[3])), "the search would find it"
     assert [(name, mark) for name, content in searched.items() for mark in marks if mark in content.lower()] == []
     assert not [name for name in searched if "unmistak" in name.lower()]
     for item in site.mailbox.received:
         assert "Hyperdense" not in item.text, "the finding's name is the site's to let out"
+
+
+def test_no_secret_is_where_it_should_not_be(site: Site, searched: dict[str, bytes]) -> None:
+    """Of mail, webhook and DICOMweb, from files and from the environment, also after servers refused and said them back."""
+    basic = base64.b64encode(f"vigil:{WEB_PASSWORD}".encode()).decode()
+    assert site.web.credentials == {f"Bearer {WEB_TOKEN}", f"Basic {basic}"}, "they are used"
+    secrets = (SECRET, PASSWORD, WEB_TOKEN, WEB_PASSWORD, basic, base64.b64encode(f"\0vigil\0{PASSWORD}".encode()).decode())
+    settings = {"the settings": site.hospital.orthanc.configuration_path.read_bytes()}
+    assert b"by-token" in searched["vigil deliveries list"]
+    assert [(name, secret) for name, content in (searched | settings).items() for secret in secrets
+            for mark in (secret.encode(), secret.encode("utf-16-le")) if mark in content] == []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from pathlib import Path
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -28,6 +29,7 @@ from vigil.pipeline.trial import make_trial, send_trial, trial_destination
 from vigil.records.account import Account
 from vigil.records.audit import Audit
 from vigil.settings import settings_snapshot
+from vigil.settings.first import write_first
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Vigil for Orthanc: see what was analysed, and why.")
 config_app = typer.Typer(no_args_is_help=True, help="The settings.")
@@ -84,6 +86,17 @@ def config_check(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = Fa
     sha256, _ = settings_snapshot(settings)
     tell({"valid": True, "settings_sha256": sha256, "models": list(settings.enabled_models()),
           "pacs": [*settings.pacs, *settings.dicom_web], "ris": list(settings.ris)}, as_json, words.settings)
+
+
+@config_app.command("write")
+def config_write(
+    file: Annotated[Path, typer.Argument(help="The file to write; it must not be there yet.")],
+    user: Annotated[str, typer.Option("--user", help="The name of its one user.")] = "operator",
+    as_json: JsonOption = False,
+) -> None:
+    """Writes a whole, closed configuration for a new Orthanc, with one user and a fresh password, which is shown once."""
+    first = write_first(file, user)
+    tell({"file": str(first.file), "user": first.user, "password": first.password}, as_json, words.first)
 
 
 @app.command()

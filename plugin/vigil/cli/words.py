@@ -34,6 +34,14 @@ def settings(content: dict[str, Any]) -> str:
         f"  RIS: {listed(content['ris'])}", f"  SHA-256 of the settings: {content['settings_sha256']}"])
 
 
+def first(content: dict[str, Any]) -> str:
+    return BREAK.join([
+        f"Written: {content['file']}, for its owner alone (mode 0600).",
+        "Change what is marked SITE, and make the user of Orthanc its owner.",
+        f"  user:     {content['user']}", f"  password: {content['password']}",
+        "The password is not shown again. Until RemoteAccessAllowed is true, only this machine is let in."])
+
+
 def trial(content: dict[str, Any]) -> str:
     """What was sent, a series at a time, with what to look for and how each object was taken."""
     lines = [f"Sent to {content['destination']}, profile {content['profile']}.",
