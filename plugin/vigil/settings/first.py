@@ -67,6 +67,6 @@ def write_first(file: Path, user: str, release: Path = RELEASE) -> First:
 
 
 def _script(release: Path) -> Path:
-    """The installer's door where it has made one, which stays where it is at an update."""
-    door = release.parent.parent / "door.py"
-    return door if release.parent.name == "releases" and door.exists() else release / "plugin" / "vigil_plugin.py"
+    """Of an installed release by the link of the one in use, which an update moves."""
+    current = release.parent.parent / "current"
+    return (current if release.parent.name == "releases" and current.is_symlink() else release) / "plugin" / "vigil_plugin.py"

@@ -67,10 +67,10 @@ def test_another_reference_than_the_bundles_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "new.json").exists()
 
 
-def test_an_installed_release_names_the_door_which_outlives_an_update(tmp_path: Path) -> None:
+def test_an_installed_release_is_named_by_the_link_which_an_update_moves(tmp_path: Path) -> None:
     release = tmp_path / "releases" / "0.1.0"
     release.mkdir(parents=True)
     (release / "orthanc.json").write_bytes((RELEASE / "orthanc.json").read_bytes())
-    (tmp_path / "door.py").touch()
+    (tmp_path / "current").symlink_to(release)
     first = write_first(tmp_path / "orthanc.json", "operator", release)
-    assert read_configuration(first.file)["PythonScript"] == str(tmp_path / "door.py")
+    assert read_configuration(first.file)["PythonScript"] == str(tmp_path / "current" / "plugin" / "vigil_plugin.py")
