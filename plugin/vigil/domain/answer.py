@@ -13,6 +13,9 @@ from enum import StrEnum
 from vigil.domain.concepts import Code
 from vigil.domain.errors import Category
 
+UNITY = "1"
+"""UCUM's unit of what is only counted."""
+
 
 class AnswerKind(StrEnum):
     POSITIVE = "positive"
@@ -34,6 +37,11 @@ class AnswerKind(StrEnum):
         return self in (AnswerKind.POSITIVE, AnswerKind.MEASURED)
 
 
+def quantity(told: str, unit: Code) -> str:
+    """A number with its unit as people read it: what only counts has none (UCUM writes 1)."""
+    return told if unit.value == UNITY else f"{told} {unit.value}"
+
+
 @dataclass(frozen=True)
 class Measurement:
     """A number with its meaning and its UCUM unit, for example a volume of 19.9 mL."""
@@ -43,7 +51,7 @@ class Measurement:
     unit: Code
 
     def text(self) -> str:
-        return f"{self.value:.1f} {self.unit.value}"
+        return quantity(f"{self.value:.1f}", self.unit)
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,7 @@ class Criterion:
     unit: Code
 
     def text(self) -> str:
-        return f"{self.threshold:.1f} {self.unit.value}"
+        return quantity(f"{self.threshold:.1f}", self.unit)
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-from vigil.domain.answer import Answer, AnswerKind, Criterion, Finding, Measurement, Reason
+from vigil.domain.answer import UNITY, Answer, AnswerKind, Criterion, Finding, Measurement, Reason
 from vigil.domain.codes import UNITS
 from vigil.domain.manifest import FindingEntry, Manifest
 from vigil.inference.errors import NothingToSee
+
+_BEFORE_A_STOP = re.compile(r" +([.,;:]| )")
+"""What a sentence holds where its unit is none."""
 
 
 @dataclass(frozen=True)
@@ -69,4 +73,5 @@ def not_measured(why: NothingToSee) -> Answer:
 
 def _said(sentence: str, measured: Measurement, criterion: Criterion | None = None) -> str:
     threshold = "" if criterion is None else f"{criterion.threshold:.1f}"
-    return sentence.format(value=f"{measured.value:.1f}", unit=measured.unit.value, threshold=threshold)
+    unit = "" if measured.unit.value == UNITY else measured.unit.value
+    return _BEFORE_A_STOP.sub(r"\1", sentence.format(value=f"{measured.value:.1f}", unit=unit, threshold=threshold))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vigil.domain.answer import quantity
 from vigil.domain.identity import object_uid
 from vigil.results.request import ResultRequest
 
@@ -28,7 +29,7 @@ def algorithm_parameters(request: ResultRequest) -> list[str]:
     parameters = [f"operating point: {request.analysis.operating_point}"]
     criterion = request.answer.criterion
     if criterion is not None:
-        limit = f"{criterion.threshold:g} {criterion.unit.value}"
+        limit = quantity(f"{criterion.threshold:g}", criterion.unit)
         parameters.append(f"threshold: {criterion.concept.meaning} {limit}, positive at or above")
     parameters.append(f"weights SHA-256: {request.analysis.weights_sha256}")
     return parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vigil.domain.answer import AnswerKind, Criterion, Measurement
+from vigil.domain.answer import AnswerKind, Criterion, Measurement, quantity
 from vigil.results.lettering import legible
 from vigil.results.request import ResultRequest
 
@@ -77,7 +77,7 @@ def apart(measured: Measurement, criterion: Criterion) -> tuple[str, str]:
         told, limit = f"{value:.{digits}f}", f"{threshold:.{digits}f}"
         if (float(told) >= float(limit)) == (value >= threshold):
             break
-    return f"{told} {measured.unit.value}", f"{limit} {criterion.unit.value}"
+    return quantity(told, measured.unit), quantity(limit, criterion.unit)
 
 
 def criterion_words(request: ResultRequest) -> str:
