@@ -40,6 +40,20 @@ import onnxruntime
 found['providers'] = onnxruntime.get_available_providers()
 say(found)
 """
+_SETTINGS = """
+import sys
+sys.dont_write_bytecode = True
+sys.path[:0] = {paths!r}
+from pathlib import Path
+from vigil.domain.errors import VigilError
+from vigil.settings import load
+from vigil.settings.configuration_files import read_configuration
+try:
+    load(read_configuration(Path({configuration!r})))
+except VigilError as error:
+    say({{'refused': error.message}})
+say({{}})
+"""
 IMPORTED = (
     "numpy",
     "pydicom",
@@ -156,7 +170,14 @@ def carry_out(plan_: Plan, bundle: Bundle, places: Places, say: Callable[[str], 
     say(f"Unpacking {version} into {release}")
     unpack(bundle, list(plan_.wheels), release, plan_.host.python, (plan_.host.binary, plan_.host.plugin_file))
     say("Trying the libraries inside this Orthanc")
-    try_release(plan_.host, release)
+    try:
+        try_release(plan_.host, release)
+        if known is not None:
+            insist_settings_fit(plan_.host, release, places.configuration)
+    except Refused:
+        if known is None or version not in (known.version, known.previous):
+            shutil.rmtree(release, ignore_errors=True)
+        raise
     state.prepare(places.state, plan_.host.uid, plan_.host.gid)
     if known is not None and known.version != version:
         kept = state.back_up(places.state, known.version)
@@ -179,6 +200,7 @@ def roll_back(places: Places, host: Host, say: Callable[[str], None]) -> Record:
         raise Refused(Cause.NOT_INSTALLED, f"There is no version before {known.version} in {places.releases} to go back to.")
     release = places.releases / known.previous
     try_release(host, release)
+    insist_settings_fit(host, release, places.configuration)
     if state.take_back(Path(known.state), known.previous):
         say(
             f"The ledger has the tables of {known.previous} again, with all that happened since; the newer one lies in "
@@ -228,6 +250,20 @@ def try_release(host: Host, release: Path) -> None:
             Cause.LIBRARY_MISSING,
             f"{release.name} cannot run inside this Orthanc: {problem}. If a file lib….so is missing, install the "
             "Debian package that holds it; else take a whole bundle.",
+        )
+
+
+def insist_settings_fit(host: Host, release: Path, configuration: Path) -> None:
+    """A version that would not start with the site's settings says so before it is the one in use."""
+    script = _SETTINGS.format(
+        paths=[str(release / "venv" / "lib" / f"python{host.python}" / "site-packages"), str(release / "plugin")],
+        configuration=str(configuration),
+    )
+    said, _ = ask(host.binary, host.plugin_file, script, user=host.user)
+    if said is not None and "refused" in said:
+        raise Refused(
+            Cause.SETTINGS_REFUSED,
+            f"Vigil {release.name} would not start with the settings in {configuration}: {said['refused']}. Mend them first.",
         )
 
 

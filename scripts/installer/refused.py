@@ -11,6 +11,7 @@ class Cause(StrEnum):
     PLUGIN_MISSING = "plugin-missing"
     PYTHON_UNSUPPORTED = "python-unsupported"
     CONFIGURATION_UNREADABLE = "configuration-unreadable"
+    SETTINGS_REFUSED = "settings-refused"
     SITE_SCRIPT_UNSAFE = "site-script-unsafe"
     BUNDLE_BROKEN = "bundle-broken"
     SIGNATURE_WRONG = "signature-wrong"

@@ -167,6 +167,15 @@ def test_killed_at_any_moment_orthanc_starts_and_the_same_command_finishes(bare:
     assert bare.configuration() == before
 
 
+def test_an_update_whose_version_does_not_take_the_settings(bare: Site) -> None:
+    bare.install("--yes")
+    settings = bare.root.path("/etc/orthanc/vigil.json")
+    settings.write_text(settings.read_text().replace('"MaxStudyAgeHours" : 24', '"MaxStudyAgeHour" : 24'))
+    said = refused(bare, bundle="vigil-next")
+    assert "Vigil 0.1.1 would not start with the settings in /etc/orthanc" in said
+    assert "MaxStudyAgeHour" in said
+
+
 def test_without_a_python_program_orthanc_itself_runs_the_installer(bare: Site) -> None:
     for path in bare.root.path("/usr/bin").glob("python3*"):
         path.unlink()
