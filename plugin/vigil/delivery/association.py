@@ -75,7 +75,7 @@ class Conversation:
         try:
             if association is not None and association.is_established:
                 self.expect()
-                if error is None:
+                if error is None and _pauses(association, self._destination.timeout_s):
                     association.release()
                 else:
                     association.abort()
@@ -229,3 +229,13 @@ class Conversation:
     def _raw_socket(self) -> socket.socket | None:
         wrapper = self._opened.dul.socket if self._opened is not None else None
         return wrapper.socket if wrapper is not None else None
+
+
+def _pauses(association: Association, timeout_s: float) -> bool:
+    """Whether pynetdicom's own thread stands still, which its release waits for without an end (seen once in 3.0.4: the thread
+    stood still and did not say so). What was to be said has been said by then, so the association may as well be aborted."""
+    association._reactor_checkpoint.clear()
+    ends = time.monotonic() + timeout_s
+    while not association._is_paused and time.monotonic() < ends:
+        time.sleep(0.001)
+    return association._is_paused

@@ -15,12 +15,15 @@ import pytest
 from encoded_objects import binary_segmentation, capture, outgoing, picture, report
 from pydicom import dcmread
 from pydicom.uid import UID, ExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
+from pynetdicom import build_context
+from pynetdicom.association import Association
 
 from hospital.ct_series import Acquisition, ct_series, dicom_bytes
 from hospital.network import free_port
 from hospital.pacs import ArchivePacs, ChoosyPacs, Pacs, SilentNode
+from vigil.delivery.association import Conversation
 from vigil.delivery.destination import PacsDestination
-from vigil.delivery.dicom import OutgoingObject, echo, send
+from vigil.delivery.dicom import VERIFICATION, OutgoingObject, echo, send
 from vigil.delivery.errors import (
     DestinationAborted,
     DestinationInvalid,
@@ -328,3 +331,23 @@ def test_echo_answers_or_says_why_not(tmp_path: Path, stop: threading.Event) -> 
 def test_a_title_that_dicom_does_not_allow_is_found_before_it_is_used(title: str) -> None:
     with pytest.raises(DestinationInvalid, match="aet"):
         PacsDestination("main", "127.0.0.1", 104, title)
+
+
+def test_an_association_that_pynetdicom_would_wait_for_without_end_is_aborted(tmp_path: Path, stop: threading.Event) -> None:
+    """Its own thread stands still and does not say so: seen once."""
+    class NeverPaused(Association):
+        @property
+        def _is_paused(self) -> bool:
+            return False
+
+        @_is_paused.setter
+        def _is_paused(self, _: bool) -> None:
+            pass
+
+    with Pacs(tmp_path / "pacs") as pacs:
+        with Conversation(destination(pacs.port, timeout_s=0.5), [build_context(VERIFICATION)], stop) as conversation:
+            association = conversation.established
+            association.__class__ = NeverPaused
+        assert association.is_aborted
+        association.join(5)
+        assert not association.is_alive()
