@@ -63,4 +63,6 @@ def pack(folder: Path, target: Path, moment_s: int) -> None:
 
 
 def files(folder: Path) -> Iterator[Path]:
-    yield from sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in (SUMS, SIGNATURE))
+    """All but the bundle's own sums and signature: those of the models lie deeper, and are a part like any other."""
+    own = (folder / SUMS, folder / SIGNATURE)
+    yield from sorted(path for path in folder.rglob("*") if path.is_file() and path not in own)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from installer import host as hosts
 from installer import life, record
-from installer.bundle import Bundle, unpack
-from installer.life import Places
+from installer.bundle import Bundle, put_in_place, unpack
+from installer.plan import Places, make_plan
 from installer.refused import Cause, Refused
 
 HERE = Path(__file__).resolve().parent.parent
@@ -81,7 +81,7 @@ def _run(options: argparse.Namespace) -> int:
         return _rollback(options, places, host)
     bundle = Bundle(HERE)
     signer = bundle.insist_whole(options.public_key)
-    plan = life.plan(bundle, host, places, signer)
+    plan = make_plan(bundle, host, places, signer)
     print("\n".join(plan.lines))
     if options.check:
         print("Nothing was changed.")
@@ -135,7 +135,7 @@ def _release(options: argparse.Namespace, places: Places) -> int:
     signer = bundle.insist_whole(options.public_key)
     python = options.python or f"{sys.version_info.major}.{sys.version_info.minor}"
     release = places.releases / bundle.version
-    unpack(bundle, bundle.wheels(python), release, python)
+    put_in_place(unpack(bundle, bundle.wheels(python), release, python), release)
     life.point(places.current, release)
     _say(f"Vigil {bundle.version} for Python {python} lies in {release}; {signer}")
     return 0

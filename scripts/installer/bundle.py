@@ -52,6 +52,13 @@ class Bundle:
                 f"{self.folder} is no bundle of Vigil ({SUMS} is missing or broken). Unpack the archive again.",
             ) from None
         signer = self._signer(sums, public_key)
+        for path in self.folder.rglob("*"):
+            name = str(path.relative_to(self.folder))
+            if path.is_symlink() or (path.is_file() and name not in listed and name not in (SUMS, SIGNATURE)):
+                raise Refused(
+                    Cause.BUNDLE_BROKEN,
+                    f"The bundle holds {name}, which was not in it when it was made. Unpack the archive into an empty folder.",
+                )
         for name, wanted in listed.items():
             try:
                 with (self.folder / name).open("rb") as file:
@@ -134,7 +141,7 @@ def _fits(wheel: Path, tag: str) -> bool:
     if "any" not in platform.split(".") and "x86_64" not in platform:
         return False
     pythons = python.split(".")
-    if tag in pythons or "py3" in pythons or any(name.startswith("py2.py3") for name in pythons):
+    if tag in pythons or "py3" in pythons:
         return True
     # The stable interface: made for an older Python, and good for all later ones.
     return abi == "abi3" and any(name.startswith("cp3") and int(name[3:]) <= int(tag[3:]) for name in pythons)
@@ -151,9 +158,9 @@ def unpacked_bytes(wheels: list[Path], bundle: Path) -> int:
     return total
 
 
-def unpack(bundle: Bundle, wheels: list[Path], target: Path, python: str, orthanc: tuple[Path, Path] | None = None) -> None:
-    """Makes the release at ``target``, whole or not at all. ``orthanc``: its program and its Python plugin, for a host that has
-    no program of that Python.
+def unpack(bundle: Bundle, wheels: list[Path], target: Path, python: str, orthanc: tuple[Path, Path] | None = None) -> Path:
+    """Makes the release that is to lie at ``target``, whole or not at all, beside it, and returns where. ``orthanc``: its
+    program and its Python plugin, for a host that has no program of that Python.
 
     Raises :class:`Refused` where the disk is full or the place cannot be written."""
     unfinished = target.with_name(f".{target.name}.unfinished")
@@ -173,12 +180,23 @@ def unpack(bundle: Bundle, wheels: list[Path], target: Path, python: str, orthan
         compileall.compile_dir(str(unfinished / "plugin"), quiet=2, stripdir=str(unfinished), prependdir=str(target))
         _launcher(unfinished / "bin" / "vigil", target, python, orthanc)
         _readable_by_all(unfinished)
-        if target.exists():
-            shutil.rmtree(target)
-        unfinished.rename(target)
     except OSError as error:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise not_written(error, target.parent) from None
+    return unfinished
+
+
+def put_in_place(unfinished: Path, target: Path) -> None:
+    """Also where the same version lies there already, damaged perhaps."""
+    old = target.with_name(f".{target.name}.old")
+    try:
+        shutil.rmtree(old, ignore_errors=True)
+        if target.exists():
+            target.rename(old)
+        unfinished.rename(target)
+    except OSError as error:
+        raise not_written(error, target.parent) from None
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _unpack_wheel(wheel: Path, packages: Path) -> None:

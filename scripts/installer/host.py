@@ -27,9 +27,8 @@ PLUGIN_FOLDERS = (
     Path("/usr/share/orthanc/plugins-available"),
 )
 PLUGIN = "libOrthancPython.so"
-UNITS = tuple(
-    Path(folder) / "orthanc.service" for folder in ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
-)
+UNIT_FOLDERS = tuple(map(Path, ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")))
+"""The first that has the unit counts; drop-ins of all of them are laid over it."""
 LEAST_ORTHANC, LEAST_PLUGIN = (1, 10, 1), (4, 0)
 PLUGIN_WITH_THREADS = (4, 3)
 """From here on ``Python.AllowThreads`` exists."""
@@ -79,17 +78,28 @@ def numbers(version: str) -> tuple[int, ...]:
     return tuple(map(int, found)) if found else (9999,)
 
 
-def service() -> Service:
-    for unit in UNITS:
+def service(folders: Sequence[Path] = UNIT_FOLDERS) -> Service:
+    """``folders``: of systemd's units, the strongest first."""
+    unit = next((folder / "orthanc.service" for folder in folders if (folder / "orthanc.service").is_file()), None)
+    if unit is None:
+        return Service(None, None, None)
+    drop_ins = {path.name: path for folder in reversed(folders) for path in sorted(folder.glob("orthanc.service.d/*.conf"))}
+    value: dict[str, str] = {}
+    for file in (unit, *(drop_ins[name] for name in sorted(drop_ins))):
         try:
-            lines = unit.read_text("utf-8").splitlines()
+            lines = file.read_text("utf-8", "replace").splitlines()
         except OSError:
             continue
-        value = {key.strip(): text.strip() for key, _, text in (line.partition("=") for line in lines)}
-        words = shlex.split(value.get("ExecStart", ""))
-        paths = [Path(word) for word in words[1:] if word.startswith("/")]
-        return Service(value.get("User"), paths[-1] if paths else None, Path(words[0]) if words else None)
-    return Service(None, None, None)
+        for line in lines:
+            key, _, text = line.partition("=")
+            if not key.lstrip().startswith(("#", ";")):
+                value[key.strip()] = text.strip()
+    try:
+        words = shlex.split(value.get("ExecStart", "").lstrip("-@:+!"))
+    except ValueError:
+        words = []
+    paths = [Path(word) for word in words[1:] if word.startswith("/")]
+    return Service(value.get("User") or None, paths[-1] if paths else None, Path(words[0]) if words else None)
 
 
 def find(binary: Path | None, plugin: Path | None, user: str | None) -> Host:
@@ -202,6 +212,10 @@ def _version(program: Path) -> str:
         done = subprocess.run(
             [str(program), "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
         )
+    except subprocess.TimeoutExpired:
+        raise Refused(
+            Cause.ORTHANC_NOT_FOUND, f"{program} says no version within a minute. Name Orthanc's program: --orthanc FILE."
+        ) from None
     except OSError as error:
         raise Refused(
             Cause.ORTHANC_NOT_FOUND, f"{program} cannot be run: {error.strerror}. Name Orthanc's program: --orthanc FILE."

@@ -10,7 +10,7 @@ from installer.host import Host
 from installer.jsonc import NotJson, parsed
 from installer.refused import Cause, Refused
 
-_LOCKS = re.compile(r"\borthanc\s*\.\s*(RegisterOnStoredInstanceCallback|RegisterReceivedInstanceCallback)\b")
+_LOCKS = re.compile(r"\b(RegisterOnStoredInstanceCallback|RegisterReceivedInstanceCallback)\s*\(")
 """With these, and without AllowThreads, Orthanc waits for itself for good as soon as a thread of ours stores (measured)."""
 
 
@@ -29,11 +29,17 @@ class Site:
 
     @property
     def script(self) -> Path | None:
-        """The Python script that Orthanc runs. A relative one is counted from the folder of the configuration."""
+        """The Python script that Orthanc runs."""
         value = self.values.get("PythonScript")
         if not isinstance(value, str) or not value:
             return None
-        return self.path.parent / value
+        if not Path(value).is_absolute():
+            raise Refused(
+                Cause.CONFIGURATION_UNREADABLE,
+                f'"PythonScript" in {self.defined["PythonScript"]} is {value}, which Orthanc counts from the folder that it is '
+                "started in. Write its whole path.",
+            )
+        return Path(value)
 
     @property
     def allows_threads(self) -> bool:

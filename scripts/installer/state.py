@@ -118,13 +118,13 @@ def take_back(folder: Path, version: str) -> bool:
         if os.geteuid() == 0:
             os.chown(older, known.st_uid, known.st_gid)
         older.chmod(known.st_mode & 0o7777)
+        with closing(sqlite3.connect(newer, timeout=60)) as ledger:
+            ledger.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # all of it is in the one file, whose place the other takes
         aside = folder / "after-update"
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(mode=0o700)
-        for suffix in ("", "-wal", "-shm"):
-            if (folder / (LEDGER + suffix)).exists():
-                (folder / (LEDGER + suffix)).rename(aside / (LEDGER + suffix))
-        older.rename(newer)
+        os.link(newer, aside / LEDGER)
+        older.replace(newer)  # at no moment is there no ledger: a start would begin a new one
     except sqlite3.Error as error:
         older.unlink(missing_ok=True)
         raise Refused(

@@ -121,6 +121,10 @@ def test_installed_offline_updated_taken_back_and_out_again_leaves_the_site_as_i
             assert len(ris.received()) == 1
             assert site.get("/site/hello")["changes"] > 40, "the site's own callback was not called"
 
+            found = site.root.run(["/opt/vigil/current/bin/vigil", "doctor", "--json"], check=False)
+            complaints = [item for item in json.loads(found.stdout)["checks"] if item["level"] == "error"]
+            assert {item["subject"] for item in complaints} <= {"clock"}, complaints
+
             begun = time.monotonic()
             second = send(head_study(f"{host}-second"))
             site.install("--yes", bundle="vigil-next")

@@ -57,9 +57,12 @@ def test_a_port_that_another_program_holds(bare: Site) -> None:
     assert "Port 8042 (HttpPort of /etc/orthanc) is held by another program" in said
 
 
-def test_a_site_script_that_would_lock_orthanc_up(bare: Site) -> None:
+@pytest.mark.parametrize("told", [False, True], ids=["as it is", "with a key that this plugin ignores"])
+def test_a_site_script_that_would_lock_orthanc_up(bare: Site, told: bool) -> None:
     """On this plugin it cannot be told to allow threads."""
-    bare.root.path("/etc/orthanc/sample.py").write_text("import orthanc\northanc.RegisterOnStoredInstanceCallback(print)\n")
+    bare.root.path("/etc/orthanc/sample.py").write_text("import orthanc as o\no.RegisterOnStoredInstanceCallback(print)\n")
+    if told:
+        bare.root.path("/etc/orthanc/threads.json").write_text('{ "Python" : { "AllowThreads" : true } }')
     assert "RegisterOnStoredInstanceCallback; beside threads that store results it would stop Orthanc for good" in refused(bare)
 
 
@@ -82,6 +85,7 @@ def test_a_prefix_that_is_read_only(bare: Site) -> None:
     [
         ("damaged", "The bundle is damaged: plugin/vigil_plugin.py is not what it was"),
         ("missing", "The bundle is not whole: plugin/vigil_plugin.py is missing"),
+        ("one more", "The bundle holds wheels/pydicom-3.0.2-0-py3-none-any.whl, which was not in it when it was made"),
         ("no library", "The bundle lacks the library pydicom"),
         ("another key", "The signature of the bundle is not one of /media/broken/other.pem"),
         ("another Python", "This bundle was made for Python 3.12; this Orthanc embeds Python 3.11"),
@@ -106,6 +110,8 @@ def test_a_bundle_that_is_not_whole(
         door.write_text(text + "#")
     elif fault == "missing":
         door.unlink()
+    elif fault == "one more":
+        (broken / "wheels" / "pydicom-3.0.2-0-py3-none-any.whl").touch()
     elif fault == "no library":
         next((broken / "wheels").glob("pydicom-*")).unlink()
         (broken / "SHA256SUMS").unlink()
@@ -202,9 +208,12 @@ def test_a_configuration_of_one_file_that_the_site_changes_afterwards(bare: Site
     changed = single.read_text()
     assert '"PythonScript" : "/srv/vigil_door.py"' in changed
     assert '"Vigil" : {' in changed
-    single.write_text(changed.replace('"Site"', '"Other"'))
+    single.write_text(changed.replace('"Site"', '"Other"').replace('"MaxStudyAgeHours" : 24', '"MaxStudyAgeHours" : 12'))
     bare.install("uninstall", "--yes")
     assert single.read_text() == original.replace('"Site"', '"Other"')
+    # What the site had written into the section comes back with it.
+    bare.install("--yes", "--config", "/srv/orthanc.json")
+    assert '"MaxStudyAgeHours" : 12' in single.read_text()
 
 
 def mounted(site: Site, command: str) -> None:

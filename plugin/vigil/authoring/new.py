@@ -5,6 +5,7 @@ and ``vigil models validate`` names each empty place by its line.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
 from dataclasses import dataclass
@@ -58,10 +59,11 @@ def make_package(model: Path, parent: Path, name: str | None) -> NewPackage:
     except OSError as error:
         raise NoPackageMade(f"{model} cannot be read: {error.strerror}") from None
     inputs, outputs = _ports(content, model)
-    image = inputs[0]
     if len(inputs) != 1:
-        raise NoPackageMade(f"{model.name} has {len(inputs)} inputs ({', '.join(port.name for port in inputs)}); a network of a "
-                            "manifest has one. Join them before the graph, as channels of one tensor")
+        named = f" ({', '.join(port.name for port in inputs)})" if inputs else ""
+        raise NoPackageMade(f"{model.name} has {len(inputs)} inputs{named}; a network of a manifest has one: several images are "
+                            "the channels of one tensor")
+    image = inputs[0]
     if image.dtype not in DTYPES:
         raise NoPackageMade(f"the input '{image.name}' of {model.name} is a {image.dtype}; a manifest knows "
                             f"{', '.join(DTYPES.values())}")
@@ -94,8 +96,8 @@ def _ports(content: bytes, model: Path) -> tuple[tuple[Port, ...], tuple[Port, .
         raise NoPackageMade(error.message) from error
     except NATIVE_ERRORS as error:
         raise NoPackageMade(f"{model.name} is no graph that ONNX Runtime loads: {str(error).splitlines()[0]}") from error
-    return (tuple(Port(port.name, tuple(port.shape), port.type) for port in session.get_inputs()),
-            tuple(Port(port.name, tuple(port.shape), port.type) for port in session.get_outputs()))
+    return tuple(tuple(Port(port.name, tuple(port.shape or ()), port.type) for port in ports)
+                 for ports in (session.get_inputs(), session.get_outputs()))  # type: ignore[return-value]
 
 
 def _layout(image: Port) -> str:
@@ -123,6 +125,7 @@ def _text(identity: str, sha256: str, image: Port, outputs: tuple[Port, ...], la
     sides = _spatial(image, layout)
     fixed = all(isinstance(size, int) for size in sides)
     shape = "[" + ", ".join(str(size) if isinstance(size, int) else "null" for size in sides) + "]"
+    taken = ", ".join(_name(port.name) for port in outputs)
     lines = [
         "# Made from the graph. Every ~ is for you to fill in; \"vigil models validate\" names what is missing by its line.",
         "# What each key means: docs/model-authors.md",
@@ -159,7 +162,7 @@ def _text(identity: str, sha256: str, image: Port, outputs: tuple[Port, ...], la
         "    - ~                            # such as {step: window, centre: 40, width: 80} or {step: z-score}",
         f"strategy: {{kind: {'whole-volume' if volume else 'per-slice'}}}" + (
             "   # or {kind: sliding-window, window: [96, 96, 96], overlap: 0.5}" if volume and not fixed else ""),
-        f"network: {{file: model.onnx, input: {image.name}, outputs: [{', '.join(port.name for port in outputs)}]}}",
+        f"network: {{file: model.onnx, input: {_name(image.name)}, outputs: [{taken}]}}",
         *_outputs(outputs, kind, len(image.shape)),
         "operating_points:",
         "  default: {positive: ~, indeterminate: ~}   # in the unit of the finding; between the two it abstains",
@@ -179,6 +182,11 @@ def _text(identity: str, sha256: str, image: Port, outputs: tuple[Port, ...], la
     return "\n".join(lines) + "\n"
 
 
+def _name(name: str) -> str:
+    """A name of the graph as YAML takes it for one text, whatever is in it."""
+    return json.dumps(name)
+
+
 def _spatial(image: Port, layout: str) -> tuple[int | str | None, ...]:
     inner = image.shape[1:-1] if layout.endswith("C") else image.shape[2:]
     return inner if len(image.shape) == 5 else (None, *inner)
@@ -191,7 +199,7 @@ def _outputs(outputs: tuple[Port, ...], kind: str, axes: int) -> list[str]:
         channels = next((size for size in (mask.shape[1], mask.shape[-1]) if _few(size)), None)
         return [
             "outputs:",
-            f"  - {{kind: segmentation, name: parts, tensor: {mask.name}, activation: ~, channels: {channels or '~'}}}"
+            f"  - {{kind: segmentation, name: parts, tensor: {_name(mask.name)}, activation: ~, channels: {channels or '~'}}}"
             "   # softmax, sigmoid or none",
             "postprocessing:", "  kind: regions", "  regions:",
             f"    - {{name: finding, output: parts, channel: {1 if (channels or 2) != 1 else 0}, "
@@ -201,12 +209,13 @@ def _outputs(outputs: tuple[Port, ...], kind: str, axes: int) -> list[str]:
     if kind == "detection":
         boxes = next(port for port in outputs if port.shape and port.shape[-1] == 4)
         scores = next((port for port in outputs if port is not boxes), boxes)
-        return ["outputs:", f"  - {{kind: detection, name: boxes, boxes: {boxes.name}, scores: {scores.name}}}",
+        return ["outputs:", f"  - {{kind: detection, name: boxes, boxes: {_name(boxes.name)}, scores: {_name(scores.name)}}}",
                 "measurements:", "  - {name: certainty, kind: score, output: boxes}"]
     count = first.shape[-1] if first.shape and isinstance(first.shape[-1], int) else 1
     return [
         "outputs:",
-        f"  - {{kind: classification, name: kind, tensor: {first.name}, activation: ~, classes: [{', '.join(['~'] * count)}]}}"
+        f"  - {{kind: classification, name: kind, tensor: {_name(first.name)}, activation: ~, "
+        f"classes: [{', '.join(['~'] * count)}]}}"
         "   # softmax, sigmoid or none; a name for each class",
         "measurements:", "  - {name: certainty, kind: score, output: kind, class_name: ~}",
     ]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from manifest_cases import CODE, graph, looking_aside, of_boxes, of_brightness, segmentation
-from onnx import helper
+from onnx import TensorProto, helper
 from typer.testing import CliRunner
 
 from vigil.authoring.new import make_package
@@ -78,10 +78,32 @@ def test_layout_and_output_are_read_off_the_graph(tmp_path: Path, content: bytes
     assert yaml.safe_load(Path(told["manifest"]).read_text())["preprocessing"]["layout"] == layout
 
 
+def nothing_in() -> bytes:
+    constant = helper.make_node("Constant", [], ["out"], value=helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0]))
+    made: bytes = helper.make_model(
+        helper.make_graph([constant], "case", [], [helper.make_tensor_value_info("out", TensorProto.FLOAT, [1])]),
+        opset_imports=[helper.make_opsetid("", 17)], ir_version=10).SerializeToString()
+    return made
+
+
+def test_names_that_are_no_words_stay_names(tmp_path: Path) -> None:
+    odd = ["serving: input, [0]", "true"]
+    content = helper.make_model(helper.make_graph(
+        [helper.make_node("Identity", [odd[0]], [odd[1]])], "case",
+        [helper.make_tensor_value_info(odd[0], TensorProto.FLOAT, ["n", 1, "d", "h", "w"])],
+        [helper.make_tensor_value_info(odd[1], TensorProto.FLOAT, ["n", 1, "d", "h", "w"])]),
+        opset_imports=[helper.make_opsetid("", 17)], ir_version=10).SerializeToString()
+    folder = make_package(network(tmp_path, content), tmp_path, None).folder
+    made = yaml.safe_load((folder / "manifest.yaml").read_text())
+    assert [made["network"]["input"], *made["network"]["outputs"]] == odd
+    assert made["outputs"][0]["tensor"] == odd[1]
+
+
 @pytest.mark.parametrize(("content", "said"), [
     (b"no graph", "no ONNX"),
     (graph([helper.make_node("Identity", ["image"], ["out"])], {}, ["n", 3], {"out": ["n", 3]}), "has 2 axes"),
-], ids=["rubbish", "a table"])  # fmt: skip
+    (nothing_in(), "has 0 inputs"),
+], ids=["rubbish", "a table", "no input"])  # fmt: skip
 def test_what_no_manifest_describes_is_one_sentence_and_leaves_nothing(tmp_path: Path, content: bytes, said: str) -> None:
     with pytest.raises(VigilError, match=said):
         make_package(network(tmp_path, content), tmp_path / "packages", None)

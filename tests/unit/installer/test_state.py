@@ -10,6 +10,10 @@ import pytest
 
 from installer import state
 from installer.refused import Cause, Refused
+from vigil.domain.clock import SystemClock
+from vigil.records.audit import Audit
+from vigil.records.ledger import Ledger
+from vigil.records.sealing import Sealer
 
 
 def ledger(folder: Path, *statements: str) -> None:
@@ -84,3 +88,24 @@ def test_before_the_first_study_there_is_nothing_to_keep(tmp_path: Path) -> None
 def test_the_folder_is_for_orthanc_s_user_alone(tmp_path: Path) -> None:
     state.prepare(tmp_path / "vigil", -1, -1)
     assert (tmp_path / "vigil").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_real_ledger_opens_again_with_everything_in_it_and_its_audit_whole(tmp_path: Path) -> None:
+    def opened() -> Ledger:
+        return Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}", Sealer.open(tmp_path / "sealing.key"), SystemClock())
+
+    book = opened()
+    Audit(book).append("first", "a", actor="vigil", role="system", evidence={})
+    book.close()
+    assert state.back_up(tmp_path, "0.1.0") is not None
+    book = opened()
+    Audit(book).append("second", "a", actor="vigil", role="system", evidence={})
+    book.close()
+    before = state.schema(tmp_path)
+    ledger(tmp_path, "UPDATE alembic_version SET version_num = '9999'", "ALTER TABLE delivery ADD COLUMN of_the_future TEXT")
+    assert state.take_back(tmp_path, "0.1.0")
+    assert state.schema(tmp_path) == before
+    book = opened()
+    assert [entry.event for entry in Audit(book).entries("a")] == ["second", "first"]
+    assert Audit(book).verify().whole
+    book.close()
