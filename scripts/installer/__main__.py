@@ -90,7 +90,7 @@ def _run(options: argparse.Namespace) -> int:
     with life.alone(prefix):
         life.carry_out(plan, bundle, places, _say)
     _say(
-        f"Vigil {plan.record.version} is installed. Every model is off: {places.configuration} says which are live"
+        f"Vigil {plan.record.version} is installed. Every model is off until \"Vigil\" in {places.configuration} says otherwise"
         if not plan.is_update
         else f"Vigil {plan.record.version} is installed; back to the version before: {prefix}/current/install rollback"
     )

@@ -14,7 +14,7 @@ from io import BytesIO
 from pydicom import Dataset
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import FileMetaDataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset as parse_dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
@@ -35,7 +35,7 @@ _ITEM, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD
 # What pydicom raises on bytes that are not DICOM. A list rather than Exception, so that a fault of ours is not taken for
 # a fault of the file; the tests run it over mutated files.
 PARSER_ERRORS = (
-    ArithmeticError, AssertionError, AttributeError, EOFError, InvalidDicomError, LookupError, MemoryError,
+    ArithmeticError, AssertionError, AttributeError, BytesLengthException, EOFError, InvalidDicomError, LookupError, MemoryError,
     NotImplementedError, OSError, RecursionError, TypeError, ValueError, struct.error, zlib.error,
 )
 

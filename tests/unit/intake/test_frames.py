@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import random
 from collections.abc import Sequence
 
 import pytest
@@ -14,6 +15,7 @@ from hospital.enhanced import Part, enhanced_ct
 from vigil.domain.errors import Category
 from vigil.intake.appraise import Appraisal, Verdict, appraise
 from vigil.intake.completeness import Proof
+from vigil.intake.errors import UnreadableInstance
 from vigil.intake.frames import images_of, input_instances
 from vigil.intake.header import ImageHeader, read_header
 from vigil.intake.selection import Selection, select, suffices
@@ -166,3 +168,25 @@ def test_frames_without_a_place_of_their_own_are_refused_with_a_reason(ct, seen)
     found = seen([image], dt.timedelta(hours=1))
     assert (found.verdict, found.reason.category) == (Verdict.REFUSED, Category.NO_SUITABLE_SERIES)
     assert "where each frame lies" in found.reason.text
+
+
+def test_damaged_functional_groups_are_read_or_named_unreadable_and_nothing_else(ct):
+    """Seed 382 turned a sequence into a number of a wrong length, which pydicom tells by an exception of its own."""
+    whole = dicom_bytes(enhanced_ct(ct(6)))
+    end = whole.index(b"\xe0\x7f\x10\x00")
+    position = whole.index(b"\x20\x00\x13\x91SQ") + 4
+    damaged = [whole[:position] + b"SV" + whole[position + 2:]]
+    for seed in range(400):
+        chance, content = random.Random(seed), bytearray(whole)
+        for _ in range(chance.randint(1, 8)):
+            at, length = chance.randrange(132, end), chance.choice((1, 2, 4))
+            content[at:at + length] = chance.randbytes(length)
+        damaged.append(bytes(content))
+    read = 0
+    for content in damaged:
+        try:
+            images_of(read_header("id", bytes(content)))
+            read += 1
+        except UnreadableInstance as error:
+            assert error.category.value
+    assert 0 < read < len(damaged)
