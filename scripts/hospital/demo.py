@@ -1,4 +1,5 @@
-"""The demo: two heads through a whole hospital, and a table of what arrived where. Started by ``scripts/demo``."""
+"""The demo: three heads, or a study of your own with a model of your own, through a whole hospital, and a table of what arrived
+where. Started by ``scripts/demo``."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from hospital.network import NamespaceUnavailable, Relay, enter_namespace
 from hospital.outcome import HEAD, Outcome
+from hospital.own_model import NothingToShow
 from hospital.table import table
 
 if TYPE_CHECKING:
@@ -44,6 +46,10 @@ def main() -> int:
     except KeyboardInterrupt:
         say("Stopped.")
         return INTERRUPTED
+    except NothingToShow as error:
+        shutil.rmtree(run_folder, ignore_errors=True)
+        print(error, file=sys.stderr)
+        return FAULT
     except (DemoFailed, NamespaceUnavailable) as error:
         return _failed(str(error), run_folder)
     except Exception as error:  # noqa: BLE001 - the edge to a person, who gets a sentence; the trace goes into the log
@@ -56,20 +62,27 @@ def main() -> int:
 def run(options: argparse.Namespace, run_folder: Path, relays: tuple[Relay, Relay] | None) -> None:
     from hospital.hospital import BRAIN_MODEL, LIVE, MODEL, Hospital
     from hospital.keeping import keep
+    from hospital.own_model import installed, study_in
     from hospital.watching import heads, outcomes, send
 
+    vigil: dict[str, object] = {"Models": {MODEL: LIVE, BRAIN_MODEL: {"Stage": "live"}}}
+    if options.model:
+        own = study_in(options.images)
+        identity = installed(options.model, run_folder / "models")
+        vigil = {"Models": {identity: {"Stage": "live"}}, "ModelsDirectory": str(run_folder / "models")}
     say("Starting Orthanc with Vigil, a PACS and a RIS, in a network of their own ...")
-    models = {MODEL: LIVE, BRAIN_MODEL: {"Stage": "live"}}
-    with Hospital(run_folder, pacs_to_look_into=True, vigil={"Models": models}) as hospital:
-        say("Ready. Reading the heads ...")
+    with Hospital(run_folder, pacs_to_look_into=True, vigil=vigil) as hospital:
+        say("Ready. Reading the images ...")
         sendings: list[Sending] = []
-        for head in heads():
+        for head in (own,) if options.model else heads():
             say(f"Sending: {head.label} ({len(head.images)} images by C-STORE) ...")
             sendings.append(send(head, hospital))
         arrived = _wait(hospital, sendings, options.timeout)
         say("")
         say(shown(arrived, shutil.get_terminal_size((160, 24)).columns))
         say("")
+        for outcome in arrived if options.model else ():
+            say(f"The answer: {outcome.sentence or 'none'}\n")
         say(
             "Seconds count from the last image to: the answer stored in Orthanc, its objects in the PACS, the alert"
             f" acknowledged by the RIS.\nStableAge is {hospital.orthanc.stable_age_s} s here; Orthanc's default is 60 s."
@@ -154,7 +167,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--serve", action="store_true")
     parser.add_argument("--timeout", type=float, default=180.0)
-    return parser.parse_args()
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--images", type=Path)
+    options = parser.parse_args()
+    if (options.model is None) != (options.images is None):
+        parser.error("--model FOLDER and --images FOLDER go together")
+    return options
 
 
 def _run_folder(demos: Path) -> Path:

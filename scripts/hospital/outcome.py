@@ -20,10 +20,12 @@ NONE = "–"
 
 @dataclass(frozen=True)
 class Expectation:
-    """What the demo expects of a study: a positive and its alert, or none of either; or a measurement, which alerts nobody."""
+    """What the demo expects of a study: a positive and its alert, or none of either; or a measurement, which alerts nobody.
+    ``anything``: of a model that is not ours, every answer but "not analysed" and "failed"."""
 
     positive: bool
     measured: bool = False
+    anything: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,10 @@ class Outcome:
     @property
     def answer(self) -> str:
         return str(((self.analysis or {}).get("answer") or {}).get("kind", NONE))
+
+    @property
+    def sentence(self) -> str:
+        return str(((self.analysis or {}).get("answer") or {}).get("sentence", ""))
 
     @property
     def statuses(self) -> dict[str, int]:
@@ -70,7 +76,10 @@ class Outcome:
         if self.expectation.measured and self.answer != "measured":
             faults.append(f"the answer is {self.answer}, expected measured")
         decided = self.expectation.positive or self.expectation.measured
-        if not decided and self.answer not in ("negative", "indeterminate"):
+        if self.expectation.anything:
+            if self.answer not in ("positive", "negative", "indeterminate", "measured"):
+                faults.append(self.sentence or "no answer")
+        elif not decided and self.answer not in ("negative", "indeterminate"):
             faults.append(f"the answer is {self.answer}, expected negative")
         made = {item["sop_instance_uid"] for item in self.analysis["objects"]}
         for place, held in (("Orthanc", self.in_orthanc), ("the PACS", self.in_pacs)):
@@ -87,7 +96,7 @@ class Outcome:
             faults.append(
                 f"alerts received: {self.messages}, acknowledged: {self.acknowledgement}; expected one and AA"
             )
-        if not self.expectation.positive and (
+        if not self.expectation.positive and not self.expectation.anything and (
             self.messages or any(item["attempts"] for item in self._deliveries("hl7"))
         ):
             faults.append("an alert was sent without a positive answer")

@@ -19,6 +19,8 @@ OUTLINE_COLOUR = (10, 10, 10)
 
 HEAD_WINDOW = (40.0, 80.0)
 OVERSAMPLING = 3
+LEAST_SHOWN = 0.6
+"""Of the image's shorter side."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def square_picture(
     ``spacing_mm``: row and column spacing. ``masks``: finding number and plane mask, drawn as contours. ``heat``: a heat
     map and its values in this plane.
     """
-    top, bottom, left, right = _field(grey(plane, window), spacing_mm)
+    top, bottom, left, right = _field(grey(plane, window), spacing_mm, [mask for _, mask in masks])
     height_mm, width_mm = (bottom - top) * spacing_mm[0], (right - left) * spacing_mm[1]
     scale = side / max(height_mm, width_mm)
     size = (max(1, round(width_mm * scale)), max(1, round(height_mm * scale)))
@@ -138,15 +140,20 @@ def _letters(direction: Sequence[float]) -> str:
     return "".join(pair[0] if value > 0 else pair[1] for value, pair in named if abs(value) > 0.4)[:2]
 
 
-def _field(values: NDArray[np.uint8], spacing_mm: tuple[float, float]) -> tuple[int, int, int, int]:
+def _field(values: NDArray[np.uint8], spacing_mm: tuple[float, float], masks: Sequence[Mask]) -> tuple[int, int, int, int]:
     """Top, bottom, left, right of a field around the patient (the largest thing that is not black: a head rest is
-    not), as square in the patient as the image allows."""
+    not) and all masks, as square in the patient as the image allows. Under a window that leaves most of the patient black, so
+    much of the image stays that a reader sees where it is."""
     seen = largest_part(values > 40)
+    for mask in masks:
+        seen = seen | mask
     rows, columns = np.flatnonzero(seen.sum(axis=1) > 3), np.flatnonzero(seen.sum(axis=0) > 3)
     height, width = values.shape
     if rows.size == 0 or columns.size == 0:
         return 0, height, 0, width
-    side_mm = 1.18 * max((rows[-1] - rows[0] + 1) * spacing_mm[0], (columns[-1] - columns[0] + 1) * spacing_mm[1])
+    side_mm = max(
+        1.18 * (rows[-1] - rows[0] + 1) * spacing_mm[0], 1.18 * (columns[-1] - columns[0] + 1) * spacing_mm[1],
+        LEAST_SHOWN * min(height * spacing_mm[0], width * spacing_mm[1]))
     top, bottom = _span((int(rows[0]) + int(rows[-1]) + 1) / 2, side_mm / spacing_mm[0], height)
     left, right = _span((int(columns[0]) + int(columns[-1]) + 1) / 2, side_mm / spacing_mm[1], width)
     return top, bottom, left, right
