@@ -92,7 +92,7 @@ def graph(
 
 def run(network: bytes, image: NDArray[Any]) -> list[NDArray[np.float32]]:
     """What ONNX Runtime makes of it without us."""
-    import onnxruntime
+    from onnxruntime import InferenceSession  # type: ignore[attr-defined]  # exported, though it does not say so
 
-    session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
+    session = InferenceSession(network, providers=["CPUExecutionProvider"])
     return [np.asarray(value) for value in session.run(None, {session.get_inputs()[0].name: image})]
