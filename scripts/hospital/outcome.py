@@ -166,7 +166,10 @@ HEAD = (
 
 
 def _quantity(quantity: Mapping[str, Any] | None) -> str:
-    return f"{quantity['value']:.1f} {quantity['unit']}" if quantity else NONE
+    if not quantity:
+        return NONE
+    told = f"{quantity['value']:.1f}"
+    return told.removesuffix(".0") if quantity["unit"] == "1" else f"{told} {quantity['unit']}"
 
 
 def _status(status: int) -> str:

@@ -37,6 +37,12 @@ class AnswerKind(StrEnum):
         return self in (AnswerKind.POSITIVE, AnswerKind.MEASURED)
 
 
+def number(value: float, unit: Code) -> str:
+    """As people read it, with one decimal; whole where something is counted."""
+    told = f"{value:.1f}"
+    return told.removesuffix(".0") if unit.value == UNITY else told
+
+
 def quantity(told: str, unit: Code) -> str:
     """A number with its unit as people read it: what only counts has none (UCUM writes 1)."""
     return told if unit.value == UNITY else f"{told} {unit.value}"
@@ -51,7 +57,7 @@ class Measurement:
     unit: Code
 
     def text(self) -> str:
-        return quantity(f"{self.value:.1f}", self.unit)
+        return quantity(number(self.value, self.unit), self.unit)
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ class Criterion:
     unit: Code
 
     def text(self) -> str:
-        return quantity(f"{self.threshold:.1f}", self.unit)
+        return quantity(number(self.threshold, self.unit), self.unit)
 
 
 @dataclass(frozen=True)

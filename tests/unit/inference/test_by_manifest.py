@@ -202,7 +202,7 @@ def test_no_spot_is_a_count_of_none(tmp_path: Path) -> None:
     model = install(tmp_path / "models", {"model.onnx": of_boxes()}, **detector())
     inference = run(tmp_path, model, stored(np.zeros((4, 24, 24), np.float32), SPACING, (0, 1, 2), (False,) * 3))
     assert inference.answer.kind is AnswerKind.NEGATIVE
-    assert inference.answer.sentence == "0.0, below 1.0"  # what is only counted has no unit
+    assert inference.answer.sentence == "0, below 1"  # what is only counted has no unit
     assert (inference.boxes, inference.masks) == ((), {})
 
 
