@@ -17,6 +17,7 @@ import typer
 
 from vigil.cli import words
 from vigil.cli.alerts import alerts
+from vigil.cli.backup import backup, restore_
 from vigil.cli.beside import DEFAULT_CONFIG, BesideOrthanc, ConfigOption, JsonOption, read_settings, tell
 from vigil.cli.deliveries import deliveries
 from vigil.cli.doctor import doctor, support_bundle
@@ -37,6 +38,8 @@ app.add_typer(models, name="models")
 app.add_typer(config_app, name="config")
 app.add_typer(alerts, name="alerts")
 app.add_typer(deliveries, name="deliveries")
+app.command()(backup)
+app.command("restore")(restore_)
 app.command()(doctor)
 app.command()(support_bundle)
 

@@ -45,6 +45,7 @@ class Evaluator:
     def __init__(
         self, *, gateway: Gateway, ledger: Ledger, audit: Audit, settings: Settings, settings_sha256: str,
         models: Mapping[str, InstalledModel], engine: Engine, headers: HeaderCache, clock: Clock, log: Log, metrics: Metrics,
+        restored_at: datetime | None = None,
     ) -> None:
         self._gateway = gateway
         self._ledger = ledger
@@ -56,6 +57,7 @@ class Evaluator:
         self._clock = clock
         self._log = log
         self._metrics = metrics
+        self._restored_at = restored_at
         self._other_patients = OtherPatients(
             gateway=gateway, ledger=ledger, retractor=Retractor(ledger, audit, clock), log=log)
         self._reader = StudyReader(gateway, ledger.own_sop_instance_uids, headers)
@@ -78,6 +80,8 @@ class Evaluator:
             return
         self._other_patients.look(study, (header.sop_instance_uid for header in content.headers))
         arrived = known.touched_at if known is not None and known.touched_at is not None else study.last_update
+        if self._restored_at is not None and study.last_update <= self._restored_at:
+            arrived = min(arrived, study.last_update)  # it was noted at the start after the restore, and had been here before
         looks: list[datetime] = []
         with self._metrics.stage("evaluate"):
             for model in most_urgent_first(tuple(self._models.values())):

@@ -41,6 +41,7 @@ from vigil.records.account import Account
 from vigil.records.alerts import AlertAccount
 from vigil.records.audit import Audit
 from vigil.records.ledger import Ledger
+from vigil.records.restore import finish_restore
 from vigil.records.sealing import Sealer
 from vigil.records.state import StateFolder
 from vigil.results.request import DeviceIdentity
@@ -79,6 +80,8 @@ class House:
             opened.callback(self._state.close)
             self._log = open_log(self._state.logs, settings.log_level)
             opened.callback(close_log)
+            if finish_restore(self._state):
+                self._log.warning("restore-finished")
             sealer = Sealer.open(self._state.key)
             self._ledger = Ledger.open(self._state.ledger_url, sealer, self._clock)
             opened.callback(self._ledger.close)
@@ -133,7 +136,7 @@ class House:
                                log=self._log, metrics=self._metrics),
                 STORE: Storer(gateway=self._gateway, ledger=ledger, audit=audit, settings=settings, permission=permission,
                               alerts=self.people.alerts, escalations=self.people.escalations, backoff=backoff,
-                              clock=self._clock, log=self._log, metrics=self._metrics),
+                              clock=self._clock, log=self._log, metrics=self._metrics, restored_at=installation.restored_at),
                 FORWARD: forward,
                 **self.people.workers(),
             },
@@ -144,7 +147,8 @@ class House:
         self._engine.start()
         evaluator = Evaluator(
             gateway=self._gateway, ledger=ledger, audit=audit, settings=settings, settings_sha256=settings_sha256,
-            models=models, engine=self._engine, headers=headers, clock=self._clock, log=self._log, metrics=self._metrics)
+            models=models, engine=self._engine, headers=headers, clock=self._clock, log=self._log, metrics=self._metrics,
+            restored_at=installation.restored_at)
         reconciler = Reconciler(gateway=self._gateway, ledger=ledger, engine=self._engine, overdue=self.people.overdue,
                                 clock=self._clock, log=self._log)
         look_again = partial(reconciler.look_again_at_refused, timedelta(hours=settings.max_study_age_hours))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
-from vigil.domain.answer import Analysis, Reason
+from vigil.domain.answer import Analysis, AnswerKind, Reason
 from vigil.domain.clock import Clock
 from vigil.domain.errors import Category, Stopping
 from vigil.domain.gateway import Gateway, GatewayError, StoreFiltered
@@ -17,7 +18,7 @@ from vigil.pipeline.permission import ModelMissing, Permission
 from vigil.pipeline.promise import AlertPromises
 from vigil.pipeline.retry import Backoff
 from vigil.records.audit import Audit
-from vigil.records.entries import ENDED_UNANSWERED, AnalysisRecord, ResultKind
+from vigil.records.entries import ENDED_UNANSWERED, RESTORE, AnalysisRecord, ResultKind
 from vigil.records.ledger import Ledger
 from vigil.settings import Settings
 from vigil.telemetry.logs import Log
@@ -40,7 +41,9 @@ class Storer:
     def __init__(
         self, *, gateway: Gateway, ledger: Ledger, audit: Audit, settings: Settings, permission: Permission,
         alerts: AlertPromises, escalations: Escalations, backoff: Backoff, clock: Clock, log: Log, metrics: Metrics,
+        restored_at: datetime | None = None,
     ) -> None:
+        """``restored_at``: when the state was put back from a backup; None where it never was."""
         self._gateway = gateway
         self._ledger = ledger
         self._audit = audit
@@ -52,6 +55,7 @@ class Storer:
         self._clock = clock
         self._log = log
         self._metrics = metrics
+        self._restored_at = restored_at
 
     def __call__(self, subject: str, attempt: int) -> Verdict:
         """``subject``: an analysis id."""
@@ -151,6 +155,18 @@ class Storer:
             identity = delivery_id(name, analysis.analysis_id, analysis.revision)
             self._ledger.begin_delivery(identity, name, kind, analysis.analysis_id, analysis.revision, now)
             tasks.append(Task(FORWARD, identity, pacs_queue(name), priority=rank(analysis, record.answer)))
+        self._hold_what_may_have_been_told(record)
         told_later = self._settings.escalation.told()
         tasks += [self._alerts.promise(record, name) for name in self._settings.ris if name not in told_later]
         return (*tasks, *self._escalations.begin(record))
+
+    def _hold_what_may_have_been_told(self, record: AnalysisRecord) -> None:
+        """Before its first alert is promised: of a study that had arrived before the state was put back from a backup, the alert
+        may have gone out already, after the copy was made. A person lets it go."""
+        analysis, answer = record.analysis, record.answer
+        arrived = analysis.arrived_at or analysis.created_at
+        if self._restored_at is None or arrived > self._restored_at or answer is None or answer.kind is not AnswerKind.POSITIVE:
+            return
+        promised = any(item.kind == "hl7" for item in self._ledger.deliveries(analysis.analysis_id))
+        if not promised and self._ledger.critical(analysis.analysis_id) is None:
+            self._ledger.put_on_hold(analysis.analysis_id, RESTORE, self._clock.now())

@@ -31,6 +31,8 @@ STAT, ASAP, ROUTINE = 0, 1, 2
 """Priorities of a delivery: the lower goes first."""
 WITHDRAWAL = -1
 """The step of a message to people that takes back what they were told."""
+RESTORE = "the restore of a backup"
+"""Who holds an alert that may have been told after the copy was made."""
 OPEN = "open"
 """The state of a critical result that nobody has acknowledged yet."""
 
@@ -41,6 +43,8 @@ class Installation:
     device_uid: str
     installed_at: datetime
     first_change_sequence: int
+    restored_at: datetime | None = None
+    """When this state was put back from a backup last."""
 
 
 @dataclass(frozen=True)

@@ -29,5 +29,11 @@ class StateUnusable(VigilError):
     category = Category.LEDGER_UNAVAILABLE
 
 
+class BackupInvalid(VigilError):
+    """A copy of the state that cannot be made, or that is not whole, not ours or too new."""
+
+    category = Category.LEDGER_UNAVAILABLE
+
+
 class StateInUse(StateUnusable):
     """Another process holds the state directory."""

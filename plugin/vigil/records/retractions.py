@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, exists, func, or_, select, update
 
 from vigil.domain.answer import Reason
 from vigil.domain.identity import retraction_id
 from vigil.records.database import insert_absent
 from vigil.records.deliveries import insert_delivery
-from vigil.records.entries import OPEN, RESULT, RETRACTION, WITHDRAWAL, Retraction
+from vigil.records.entries import OPEN, RESTORE, RESULT, RETRACTION, WITHDRAWAL, Retraction
 from vigil.records.part import LedgerPart, reason_columns
-from vigil.records.tables import critical_result, decision, delivery, message, notification, retraction
+from vigil.records.tables import critical_result, decision, delivery, hold, message, notification, retraction
 
 RetractionKind = Literal["withdrawal", "wrong-patient"]
 
@@ -54,7 +54,8 @@ class Retractions(LedgerPart):
         return None if row is None else Retraction(row.analysis_id, row.kind, row.by, row.at)
 
     def told(self, analysis_id: str) -> set[str]:
-        """Destinations that were told the answer of an analysis, or may have been: its message went out, or was about to."""
+        """Destinations that were told the answer of an analysis, or may have been: its message went out, or was about to, or was
+        kept back because it may have gone out after the copy from which this ledger was put back."""
         with self._database.read() as connection:
             return {row.destination for row in _told(connection, analysis_id)}
 
@@ -67,7 +68,9 @@ class Retractions(LedgerPart):
 
 
 def _told(connection: Connection, analysis_id: str) -> Sequence[Row[tuple[object, ...]]]:
+    frozen = exists().where(message.c.delivery_id == delivery.c.delivery_id)
+    restored = exists().where(hold.c.subject == delivery.c.analysis_id, hold.c.by == RESTORE)
     return connection.execute(
-        select(delivery).join(message, message.c.delivery_id == delivery.c.delivery_id)
+        select(delivery)
         .where(delivery.c.analysis_id == analysis_id, delivery.c.kind == "hl7", delivery.c.purpose == RESULT,
-               delivery.c.state != "suppressed")).all()
+               delivery.c.state != "suppressed", or_(frozen, restored))).all()

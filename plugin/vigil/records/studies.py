@@ -25,7 +25,12 @@ class Installations(LedgerPart):
                 "first_change_sequence": change_sequence, "change_cursor": change_sequence,
             })
             row = connection.execute(select(installation)).one()
-        return Installation(row.installation_id, row.device_uid, row.installed_at, row.first_change_sequence)
+        return Installation(row.installation_id, row.device_uid, row.installed_at, row.first_change_sequence, row.restored_at)
+
+    def mark_restored(self, at: datetime) -> None:
+        """This state was put back from a backup: what had arrived by now may have been told already."""
+        with self._database.write() as connection:
+            connection.execute(update(installation).values(restored_at=at))
 
     def change_cursor(self) -> int:
         """The last change of Orthanc that was taken up; 0 before the installation."""

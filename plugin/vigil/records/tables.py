@@ -66,8 +66,10 @@ installation = Table(
     Column("installed_at", Moment, nullable=False),
     Column("first_change_sequence", BigInteger, nullable=False),
     Column("change_cursor", BigInteger, nullable=False),
+    Column("restored_at", Moment),
 )
-"""One row. ``first_change_sequence`` is the watermark: what Orthanc held before it sets off no alarm (law 6)."""
+"""One row. ``first_change_sequence`` is the watermark: what Orthanc held before it sets off no alarm (law 6). ``restored_at``:
+when this state was put back from a backup; what had arrived by then may have been told already."""
 
 sealing_key = Table(
     "sealing_key", metadata,
