@@ -22,7 +22,7 @@ from vigil.domain.clock import Clock
 from vigil.records.audit import Audit
 from vigil.records.backup import BackupContents, read_backup
 from vigil.records.database import Database
-from vigil.records.entries import OPEN, RESTORE, RESULT, WAITING
+from vigil.records.entries import RESTORE, RESULT, WAITING, WITHDRAWAL
 from vigil.records.errors import BackupInvalid, StateUnusable
 from vigil.records.ledger import Ledger
 from vigil.records.sealing import Sealer
@@ -104,7 +104,8 @@ def _hold_what_may_have_been_told(copy: StatePaths, contents: BackupContents, by
         now = clock.now()
         waiting = {item.analysis_id for item in ledger.deliveries(states=[WAITING])
                    if item.kind == "hl7" and item.purpose == RESULT}
-        waiting |= {item.analysis_id for item in ledger.criticals([OPEN])}
+        waiting |= {critical.analysis_id for critical, _ in ledger.climbing()}
+        waiting |= {note.analysis_id for note in ledger.waiting_notifications() if note.step != WITHDRAWAL}
         held = 0
         for analysis_id in sorted(waiting):
             record = ledger.analysis(analysis_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -17,7 +17,7 @@ from vigil.pipeline.permission import Permission
 from vigil.pipeline.retry import Backoff
 from vigil.pipeline.store import Storer
 from vigil.records.audit import Audit
-from vigil.records.entries import AnalysisRecord
+from vigil.records.entries import RESTORE, AnalysisRecord
 from vigil.records.ledger import Ledger
 from vigil.settings import Settings
 from vigil.telemetry.logs import Log
@@ -46,12 +46,12 @@ class NobodyIsTold:
 
 @pytest.fixture
 def store(ledger: Ledger, clock: Clock, log: Log, models: dict[str, InstalledModel]) -> Callable[..., None]:
-    def run(site: Settings, orthanc: Labelling, record: AnalysisRecord) -> None:
+    def run(site: Settings, orthanc: Labelling, record: AnalysisRecord, restored_at: datetime | None = None) -> None:
         Storer(
             gateway=orthanc, ledger=ledger, audit=Audit(ledger), settings=site,  # type: ignore[arg-type]
             permission=Permission(site, models, clock.now() - timedelta(days=1)), alerts=None,  # type: ignore[arg-type]
             escalations=NobodyIsTold(), backoff=Backoff(1, 1), clock=clock, log=log,  # type: ignore[arg-type]
-            metrics=Metrics())(record.analysis.analysis_id, 1)
+            metrics=Metrics(), restored_at=restored_at)(record.analysis.analysis_id, 1)
 
     return run
 
@@ -98,3 +98,33 @@ def test_results_are_stored_where_orthanc_knows_no_labels_or_refuses_one(
     store(settings(AnalysedLabel="vigil-analysed"), orthanc, record)
 
     assert state(ledger, record) == "stored"
+
+
+@pytest.mark.parametrize(("kind", "minutes", "held"), [
+    (AnswerKind.POSITIVE, 1, True), (AnswerKind.POSITIVE, -1, False), (AnswerKind.NEGATIVE, 1, False)])
+def test_after_a_restore_a_positive_that_had_arrived_before_it_is_held(
+    kind: AnswerKind, minutes: int, held: bool, store: Callable[..., None], answered: Callable[..., AnalysisRecord],
+    settings: Callable[..., Settings], ledger: Ledger,
+) -> None:
+    record = answered(answer=Answer(kind, "Said."))
+    arrived = record.analysis.arrived_at or record.analysis.created_at
+
+    store(settings(), Labelling(), record, arrived + timedelta(minutes=minutes))
+
+    hold = ledger.held(record.analysis.analysis_id)
+    assert (hold is not None and hold.by == RESTORE) == held
+
+
+def test_what_a_person_let_go_after_a_restore_is_not_held_again(
+    store: Callable[..., None], answered: Callable[..., AnalysisRecord], settings: Callable[..., Settings], ledger: Ledger,
+    clock: Clock,
+) -> None:
+    record = answered(answer=Answer(AnswerKind.POSITIVE, "Said."))
+    restored_at = clock.now() + timedelta(minutes=1)
+    store(settings(), Labelling(), record, restored_at)
+    ledger.begin_critical(record.analysis.analysis_id, 1, clock.now())
+    assert ledger.release(record.analysis.analysis_id)
+
+    store(settings(), Labelling(), record, restored_at)
+
+    assert ledger.held(record.analysis.analysis_id) is None

@@ -131,21 +131,25 @@ def test_positives_that_wait_are_held_and_what_is_no_alarm_is_not(
     site: Site, make_analysis: Callable[..., Analysis], positive: Answer,
 ) -> None:
     ledger, now = site.ledger(), site.clock.now()
-    for name, answer in (("waiting", positive), ("open", positive), ("told", positive), ("correction", NEGATIVE)):
+    for name, answer in (("waiting", positive), ("climbing", positive), ("told", positive), ("correction", NEGATIVE),
+                         ("page", positive)):
         ledger.begin_analysis(make_analysis(name, orthanc_study_id=name))
         ledger.freeze_answer(name, answer, [])
     for name in ("waiting", "told", "correction"):
         ledger.begin_delivery(f"d-{name}", "ris", "hl7", name, 1, now)
     ledger.finish_delivery("d-told", "delivered", now)
-    ledger.begin_critical("open", 1, now, now)
+    ledger.begin_critical("climbing", 1, now, now)
+    for name in ("told", "page"):
+        ledger.begin_critical(name, 1, now)
+    ledger.promise_notification("page", 1, "mail", "mail", "waiting", now)
     ledger.close()
     site.copy.unlink()
     make_backup(site.paths, site.copy, site.clock)
     site.clock.move(60)
-    assert put_back(site).held == 2
+    assert put_back(site).held == 3
     ledger = site.ledger()
-    holds = {name: ledger.held(name) for name in ("waiting", "open", "told", "correction")}
-    assert {name: hold.by for name, hold in holds.items() if hold is not None} == {"waiting": RESTORE, "open": RESTORE}
+    holds = {name: ledger.held(name) for name in ("waiting", "climbing", "page", "told", "correction")}
+    assert {name for name, hold in holds.items() if hold is not None and hold.by == RESTORE} == {"waiting", "climbing", "page"}
     assert ledger.told("waiting") == {"ris"}, "it may have gone out after the copy was made"
     assert ledger.release("waiting")
     assert ledger.told("waiting") == set()
