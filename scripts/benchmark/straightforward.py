@@ -41,7 +41,7 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from benchmark.ours import CAPTURES, HEADERS, OUTLINE, PIXELS, REPORT, RESAMPLE, Answered
 from benchmark.stopwatch import Laps
 from benchmark.studies import Study
-from vigil.domain.manifest import Manifest, Preprocessing, ShapePreprocessing
+from vigil.domain.manifest import Manifest, Preprocessing, TensorPreprocessing
 from vigil.results.objects import Role
 
 MAKER = "Straightforward"
@@ -219,8 +219,10 @@ def _depth(image: Dataset) -> float:
 
 
 def _target(manifest: Manifest) -> tuple[tuple[float, float, float] | None, tuple[int, int, int] | None]:
-    if isinstance(manifest.preprocessing, ShapePreprocessing):
-        return None, manifest.preprocessing.shape
+    if isinstance(manifest.preprocessing, TensorPreprocessing):
+        one, two, three = manifest.preprocessing.shape
+        assert one and two and three, "the benchmark's models keep to a spacing or a shape"
+        return None, (one, two, three)
     assert isinstance(manifest.preprocessing, Preprocessing), "the benchmark's models keep to a spacing or a shape"
     return manifest.preprocessing.spacing_mm, None
 

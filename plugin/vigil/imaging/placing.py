@@ -66,19 +66,21 @@ class Line:
     def _nearest(self, exact: bool) -> NDArray[np.intp]:
         shift = 0.5 if exact else 0.0
         places = np.arange(self.new_count)
-        if abs(self.step * self.new_count - self.count) < 1e-9:
-            # In PyTorch's own arithmetic (float32), so that a place between two voxels falls as it falls there.
-            scale = np.float32(self.count) / np.float32(self.new_count)
-            found = np.floor((places.astype(np.float32) + np.float32(shift)) * scale)
-        else:
-            found = np.floor(self.first + 0.5 - self.step / 2 + (places + shift) * self.step)
-        return np.asarray(found, np.intp)
+        if self._whole:
+            return _as_pytorch(self.count, self.new_count, shift)
+        return np.asarray(np.floor(self.first + 0.5 - self.step / 2 + (places + shift) * self.step), np.intp)
+
+    @property
+    def _whole(self) -> bool:
+        """Whether both have the same field of view."""
+        return abs(self.step * self.new_count - self.count) < 1e-9
 
     def taps_back(self, how: Literal["linear", "nearest"]) -> Taps:
         """For each voxel of the source, those of the grid."""
         positions = (np.arange(self.count) - self.first) / self.step if self.step else np.zeros(self.count)
         if how == "nearest":
-            taps = _one_each(np.clip(np.floor(positions + 0.5).astype(np.intp), 0, self.new_count - 1))
+            found = _as_pytorch(self.new_count, self.count, 0.5) if self._whole else np.floor(positions + 0.5).astype(np.intp)
+            taps = _one_each(np.clip(found, 0, self.new_count - 1))
         else:
             taps = taps_at(positions, self.new_count, max(1.0, 1.0 / self.step if self.step else 1.0))
         beyond = (positions < -0.5 - 1e-6) | (positions > self.new_count - 0.5 + 1e-6)
@@ -188,6 +190,13 @@ def place(volume: Volume, wanted: Wanted, box: Box | None = None) -> PlacedGrid:
     source = volume.voxels.shape
     spacing = tuple(volume.spacing_mm[axis] for axis in turned.axes)
     return PlacedGrid(voxels, lines, whole, turned, (source[0], source[1], source[2]), (spacing[0], spacing[1], spacing[2]))
+
+
+def _as_pytorch(count: int, new_count: int, shift: float) -> NDArray[np.intp]:
+    """Which of ``count`` voxels each of the new ones is, in PyTorch's own arithmetic (float32), so that a place between two
+    voxels falls as it falls there."""
+    scale = np.float32(count) / np.float32(new_count)
+    return np.asarray(np.floor((np.arange(new_count, dtype=np.float32) + np.float32(shift)) * scale), np.intp)
 
 
 def _one_each(indices: NDArray[np.intp]) -> Taps:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ from vigil.inference.calibrate import calibrated
 from vigil.inference.decide import finding_of, judge, not_analysed, not_measured
 from vigil.inference.errors import InferenceFailed, NothingToSee
 from vigil.inference.forward import Forward
+from vigil.inference.intensity import settled
 from vigil.inference.key_slices import key_slices
 from vigil.inference.leave import Leave
 from vigil.inference.locate import box_around
@@ -85,7 +87,9 @@ def analyse(
     """
     parts, timings = Parts.of(manifest), dict[str, float]()
     try:
-        box = None if locator is None else _located(volume, parts, locator, leave, timings)
+        box = None
+        if locator is not None:
+            parts, box = _located(volume, parts, locator, leave, timings)
         begun = time.perf_counter()
         prepared = prepare(volume, parts.input_, box=box)
         timings["resample"] = timings.get("resample", 0.0) + time.perf_counter() - begun
@@ -97,6 +101,7 @@ def analyse(
         grid = prepared.grid
         found = understood(given, manifest.outputs, grid.shape)
         masks = {rule.name: outline(rule, found, grid, volume) for rule in parts.regions.regions}
+        _insist_plausible(parts, masks, volume)
         answer = _answer(parts, Seen(volume, masks, given, found), operating_point)
         boxes = patient_boxes(found.boxes, grid, volume)
     except NothingToSee as why:
@@ -107,12 +112,18 @@ def analyse(
     return Inference(answer, shown, timings, network.provider, boxes)
 
 
-def _located(volume: Volume, parts: Parts, session: NetworkSession, leave: Leave, timings: dict[str, float]) -> Box:
+def _located(
+    volume: Volume, parts: Parts, session: NetworkSession, leave: Leave, timings: dict[str, float]
+) -> tuple[Parts, Box]:
+    """The box for the deciding network, and its preparation with what was settled on the locator's input."""
     rule = parts.manifest.locator
     if rule is None:
         raise InferenceFailed("the manifest has no locator")
     begun = time.perf_counter()
     prepared = prepare(volume, parts.input_, on=rule.shape)
+    if parts.input_.settled_by_locator:
+        steps = settled(prepared.grid.voxels, parts.input_.intensity)
+        parts = replace(parts, input_=parts.input_.model_copy(update={"intensity": steps}))
     timings["resample"] = time.perf_counter() - begun
     begun = time.perf_counter()
     given = go_over(
@@ -123,7 +134,7 @@ def _located(volume: Volume, parts: Parts, session: NetworkSession, leave: Leave
     shape = tuple(volume.voxels.shape[axis] for axis in turned.axes)
     box = box_around(likely, (shape[0], shape[1], shape[2]), rule)
     timings["locator"] = time.perf_counter() - begun
-    return box
+    return parts, box
 
 
 def _channel(given: Given, name: str, channel: int) -> NDArray[np.float32]:
@@ -150,6 +161,22 @@ def _answer(parts: Parts, seen: Seen, operating_point: str) -> Answer:
         slices = () if mask is None else key_slices(mask, seen.volume)
         findings = (finding_of(judgement, entry, region, slices, _further(parts, seen)),)
     return judgement.answer(findings, () if cut is None else (f"The value may be larger: {cut}.",))
+
+
+def _insist_plausible(parts: Parts, masks: Mapping[str, Mask], volume: Volume) -> None:
+    """Raises: NothingToSee."""
+    for rule in parts.regions.regions:
+        if rule.plausible_ml is None:
+            continue
+        low, high = rule.plausible_ml.minimum, rule.plausible_ml.maximum
+        found_ml = float(np.count_nonzero(masks[rule.name])) * volume.voxel_ml
+        if not found_ml and low:
+            raise NothingToSee(f"no '{rule.name}' could be outlined")
+        if low is not None and found_ml < low:
+            raise NothingToSee(f"only {found_ml:.0f} mL of '{rule.name}' were found; at least {low:.0f} mL are expected",
+                               category=Category.TRUNCATED_ANATOMY)
+        if high is not None and found_ml > high:
+            raise NothingToSee(f"{found_ml:.0f} mL of '{rule.name}' were found; at most {high:.0f} mL are expected")
 
 
 def _told(rule: MeasurementRule, parts: Parts, seen: Seen) -> float | None:

@@ -22,20 +22,48 @@ def stepped(values: Values, steps: Sequence[IntensityStep]) -> Values:
     """
     result = values.copy() if steps else values
     for step in steps:
-        if isinstance(step, Clamp):
-            np.clip(result, np.float32(step.low), np.float32(step.high), out=result)
-        elif isinstance(step, Window):
-            _window(result, step)
-        elif isinstance(step, Quantiles):
-            low, high = np.quantile(result, (step.low, step.high)).astype(np.float32)
-            np.clip(result, low, high, out=result)
-        elif isinstance(step, MinMax):
-            _min_max(result, step)
-        elif isinstance(step, ZScore):
-            _z_score(result, step)
-        else:
-            _scale(result, step)
+        _do(result, step)
     return result
+
+
+def settled(values: Values, steps: Sequence[IntensityStep]) -> tuple[IntensityStep, ...]:
+    """The steps for another part of the same images: quantiles "of: locator" as the clamp that they are on ``values``, the
+    locator's input before its steps.
+
+    Raises: NothingToSee where all values between the quantiles are the same.
+    """
+    result = values.copy()
+    made: list[IntensityStep] = []
+    for step in steps:
+        chosen: IntensityStep = step
+        if isinstance(step, Quantiles) and step.of == "locator":
+            low, high = _limits(result, step)
+            if not high > low:
+                raise NothingToSee(ONE_VALUE)
+            chosen = Clamp(step="clamp", low=float(low), high=float(high))
+        _do(result, chosen)
+        made.append(chosen)
+    return tuple(made)
+
+
+def _do(values: Values, step: IntensityStep) -> None:
+    if isinstance(step, Clamp):
+        np.clip(values, np.float32(step.low), np.float32(step.high), out=values)
+    elif isinstance(step, Window):
+        _window(values, step)
+    elif isinstance(step, Quantiles):
+        np.clip(values, *_limits(values, step), out=values)
+    elif isinstance(step, MinMax):
+        _min_max(values, step)
+    elif isinstance(step, ZScore):
+        _z_score(values, step)
+    else:
+        _scale(values, step)
+
+
+def _limits(values: Values, step: Quantiles) -> tuple[np.float32, np.float32]:
+    low, high = np.quantile(values, (step.low, step.high)).astype(np.float32)
+    return low, high
 
 
 def _window(values: Values, step: Window) -> None:
@@ -58,15 +86,15 @@ def _z_score(values: Values, step: ZScore) -> None:
     chosen = values if counted is None else values[counted]
     if chosen.size == 0:
         raise NothingToSee(f"no value of the images lies above {step.above:g}")
-    mean, deviation = chosen.mean(dtype=np.float64), chosen.std(dtype=np.float64)
+    ddof = 1 if step.divisor == "n-1" and chosen.size > 1 else 0
+    mean, deviation = chosen.mean(dtype=np.float64), chosen.std(dtype=np.float64, ddof=ddof)
     if not deviation > 0:
         raise NothingToSee(ONE_VALUE)
-    factor = step.deviation / deviation
-    done = (chosen - np.float32(mean)) * np.float32(factor) + np.float32(step.mean)
-    if counted is None:
-        values[...] = done
-    else:
-        values[counted] = done
+    chosen -= np.float32(mean)
+    chosen *= np.float32(step.deviation / deviation)
+    chosen += np.float32(step.mean)
+    if counted is not None:
+        values[counted] = chosen  # a copy of those above; otherwise the values themselves
 
 
 def _scale(values: Values, step: Scale) -> None:

@@ -68,7 +68,10 @@ def outline(rule: RegionRule, found: Understood, grid: PlacedGrid, volume: Volum
         return _cleaned(mask, rule, volume.voxel_ml)
     values = found.maps[rule.output]
     chosen = values.argmax(axis=0) == rule.channel if rule.decide == "argmax" else values[rule.channel] >= rule.threshold
-    return grid.back(_cleaned(np.asarray(chosen, np.bool_), rule, grid.voxel_ml), rule.back)
+    decided: Mask = np.asarray(chosen, np.bool_)
+    if rule.cleaned_on == "source":
+        return _cleaned(grid.back(decided, rule.back), rule, volume.voxel_ml)
+    return grid.back(_cleaned(decided, rule, grid.voxel_ml), rule.back)
 
 
 def patient_boxes(found: Mapping[str, list[Detected]], grid: PlacedGrid, volume: Volume) -> tuple[PatientBox, ...]:

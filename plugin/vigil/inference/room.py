@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from math import prod
 
-from vigil.domain.manifest import Manifest, ShapePreprocessing, TensorPreprocessing
+from vigil.domain.manifest import Manifest, TensorPreprocessing
 from vigil.domain.manifest.outputs import HeatMap, Segmentation
 from vigil.domain.manifest.sides import FLOAT32_BYTES
-from vigil.domain.manifest.strategy import PerSlice, SlidingWindow
+from vigil.domain.manifest.strategy import SlidingWindow, WholeVolume
 from vigil.imaging.placing import plan
 from vigil.imaging.volume import Volume
 from vigil.inference.prepare import wanted_of
@@ -23,10 +23,7 @@ def needed_bytes(manifest: Manifest, volume: Volume) -> int:
     input_ = manifest.preprocessing
     if isinstance(input_, TensorPreprocessing):
         return held + _of_tensor(manifest, input_, volume)
-    if isinstance(input_, ShapePreprocessing):
-        tensor = FLOAT32_BYTES * float(prod(input_.shape))
-    else:
-        tensor = FLOAT32_BYTES * float(prod(volume.spacing_mm)) * volume.voxels.size / float(prod(input_.spacing_mm))
+    tensor = FLOAT32_BYTES * float(prod(volume.spacing_mm)) * volume.voxels.size / float(prod(input_.spacing_mm))
     return held + int(WORKING_COPIES * tensor)
 
 
@@ -38,9 +35,11 @@ def _of_tensor(manifest: Manifest, input_: TensorPreprocessing, volume: Volume) 
     # Voxels, steps and channels of the grid; sums, weights, probabilities and a mask of what comes out.
     grid = prod(shape) * (2 + 2 * channels + 3 * told + 1)
     strategy = manifest.strategy
-    at_once = channels * prod(shape)
+    if isinstance(strategy, WholeVolume):
+        # What comes out is among the working copies, unless it has more channels than these.
+        return FLOAT32_BYTES * max(grid, WORKING_COPIES * channels * prod(shape))
     if isinstance(strategy, SlidingWindow):
         at_once = strategy.batch * channels * prod(strategy.window)
-    elif isinstance(strategy, PerSlice):
+    else:
         at_once = strategy.batch * channels * (2 * strategy.neighbours + 1) * shape[1] * shape[2]
     return FLOAT32_BYTES * (grid + WORKING_COPIES * at_once)

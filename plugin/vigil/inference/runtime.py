@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 
 from vigil.domain.answer import Reason
 from vigil.domain.errors import Stopping, VigilError
-from vigil.domain.manifest import BrainVolume, Manifest, ShapePreprocessing, TensorPreprocessing
+from vigil.domain.manifest import Manifest, TensorPreprocessing
 from vigil.imaging.resample import resample
 from vigil.imaging.volume import Volume
 from vigil.inference import by_manifest, hyperdense
-from vigil.inference.brain_volume import measure_brain
 from vigil.inference.breaker import Breaker
 from vigil.inference.errors import InferenceFailed, ModelNotLoaded, ModelQuarantined, OutOfMemory
 from vigil.inference.fingerprint import Fingerprint, fingerprint
@@ -86,6 +85,8 @@ class Runtime:
             ]
         locator = sessions[0] if manifest.locator is not None else None
         insist_on_outputs(manifest, locator, sessions[-1])
+        for session in sessions:
+            session.warm_outputs = {}  # they are as large as a run's, and have been looked at
         self._loaded[_key(model)] = _Loaded(seen, sessions[-1], locator)
 
     def run(
@@ -176,12 +177,6 @@ def _run(loaded: _Loaded, manifest: Manifest, volume: Volume, operating_point: s
     _insist_finite("the volume", volume.voxels)
     if isinstance(manifest.preprocessing, TensorPreprocessing):
         return by_manifest.analyse(volume, manifest, loaded.locator, loaded.session, operating_point, leave)
-    if isinstance(manifest.postprocessing, BrainVolume):
-        if loaded.locator is None:
-            raise ModelNotLoaded("the model's earlier network is not loaded; restart Orthanc")
-        return measure_brain(volume, manifest, loaded.locator, loaded.session, leave)
-    if isinstance(manifest.preprocessing, ShapePreprocessing):
-        raise InferenceFailed("a model of this kind of preprocessing needs the postprocessing 'brain-volume'")
     begun = time.perf_counter()
     grid = resample(volume, manifest.preprocessing.spacing_mm)
     resampled = time.perf_counter()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-from vigil.domain.manifest import Manifest, Network, Preprocessing, TensorPreprocessing
+from vigil.domain.manifest import Manifest, Network, TensorPreprocessing
 from vigil.domain.manifest.sides import FLOAT32_BYTES, LARGEST_TENSOR_BYTES
 from vigil.domain.manifest.strategy import PerSlice, SlidingWindow
 from vigil.inference.errors import ModelInvalid
@@ -58,8 +58,7 @@ class TensorForm:
 def form_of(manifest: Manifest, network: Network) -> TensorForm:
     input_ = manifest.preprocessing
     if not isinstance(input_, TensorPreprocessing):
-        small = SMALL if isinstance(input_, Preprocessing) else SMALL_OF_SHAPED
-        return TensorForm("NCDHW", "float32", (1, 1, None, None, None), small)
+        return TensorForm("NCDHW", "float32", (1, 1, None, None, None))
     channels = len(input_.channels)
     locator = manifest.locator
     if locator is not None and network == locator.network:

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK
+from hypothesis import given
+from hypothesis import strategies as st
 from imaging_cases import affine_of_image, lopsided, oblique
 from numpy.typing import NDArray
 
 from vigil.domain.manifest.preprocessing import ORIENTATIONS
-from vigil.imaging.canonical import Canonical, nearest_exact
 from vigil.imaging.placing import Line, Wanted, place
 from vigil.imaging.volume import Volume
 
@@ -87,17 +88,29 @@ def test_nearest_and_nearest_exact_are_pytorch_s(side: int) -> None:
     values = lopsided()
     volume = volume_of(values)
     exact = place(volume, Wanted("SPL", (None,) * 3, (side, side, side), "nearest-exact")).voxels
-    np.testing.assert_array_equal(exact, nearest_exact(values, (side, side, side)))
+    scales = [np.float32(count) / np.float32(side) for count in values.shape]
+    places = [np.floor((np.arange(side, dtype=np.float32) + np.float32(0.5)) * scale).astype(int) for scale in scales]
+    np.testing.assert_array_equal(exact, values[np.ix_(*places)])
     plain = place(volume, Wanted("SPL", (None,) * 3, (side, side, side), "nearest")).voxels
     indices = [np.floor(np.arange(side, dtype=np.float32) * np.float32(count / side)).astype(int) for count in values.shape]
     np.testing.assert_array_equal(plain, values[np.ix_(*indices)])
 
 
-def test_canonical_ras_is_ras() -> None:
-    volume = volume_of(lopsided())
-    np.testing.assert_array_equal(
-        place(volume, replace(AS_IS, orientation="RAS")).voxels, Canonical.of(volume).apply(volume.voxels)
-    )
+@given(st.integers(1, 400), st.integers(1, 400))
+def test_nearest_exact_is_the_voxel_in_which_the_centre_lies_there_and_back(count: int, side: int) -> None:
+    line = Line.of(count, 1.0, None, side)
+    for taps, of, onto in ((line.taps("nearest-exact"), count, side), (line.taps_back("nearest"), side, count)):
+        exact = [(2 * place + 1) * of // (2 * onto) for place in range(onto)]
+        # A centre on the border of two voxels belongs to either: the arithmetic is that of float32.
+        ties = [((2 * place + 1) * of) % (2 * onto) == 0 for place in range(onto)]
+        found = taps.indices[:, 0].tolist()
+        assert all(got == want or (tie and got == want - 1) for got, want, tie in zip(found, exact, ties, strict=True))
+
+
+def test_the_way_back_falls_as_pytorch_has_it_where_a_centre_lies_between_two_voxels() -> None:
+    """165 voxels from 256: the centre of voxel 82 lies on the border of 127 and 128; in float32 it is 127, as PyTorch's
+    nearest-exact gives it, and in float64 it would be 128."""
+    assert Line.of(165, 1.0, None, 256).taps_back("nearest").indices[82, 0] == 127
 
 
 def test_aligned_centres_keep_the_first_and_the_last_voxel() -> None:

@@ -42,7 +42,7 @@ def bright(factor: float = 50.0) -> bytes:
 
 
 def package(folder: Path, *, network: bytes | None = None, **rule: object) -> InstalledModel:
-    """A package like the shipped one, with small networks on small shapes. ``rule``: changes to its postprocessing."""
+    """A package like the shipped one, with small networks on small shapes. ``rule``: changes to its region."""
     manifest = yaml.safe_load(SHIPPED.read_text())
     home = folder / manifest["id"]
     home.mkdir(parents=True)
@@ -52,7 +52,8 @@ def package(folder: Path, *, network: bytes | None = None, **rule: object) -> In
     manifest["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     manifest["preprocessing"]["shape"] = [64, 64, 64]
     manifest["locator"]["shape"] = [32, 32, 32]
-    manifest["postprocessing"] |= {"plausible_ml": {"minimum": 1, "maximum": 2300}, **rule}
+    manifest["postprocessing"]["regions"][0] |= {"plausible_ml": {"minimum": 1, "maximum": 2300}, **rule}
+    manifest.pop("golden", None)
     (home / "manifest.yaml").write_text(yaml.safe_dump(manifest))
     return Registry(folder).installed()[0]
 

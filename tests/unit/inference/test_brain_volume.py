@@ -142,9 +142,10 @@ def test_neither_network_may_change(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("  kind: fixed-shape\n", "  kind: fixed-shapes\n", "preprocessing"),
-        ("  interpolation: nearest-exact\n", "  interpolation: linear\n", "preprocessing.interpolation"),
-        ("clamp_quantiles: [0.005, 0.995]", "clamp_quantiles: [0.995, 0.005]", "must rise"),
+        ("  kind: tensor\n", "  kind: fixed-shape\n", "preprocessing"),
+        ("  interpolation: nearest-exact\n", "  interpolation: nearest-even\n", "preprocessing.interpolation"),
+        ("low: 0.005, high: 0.995", "low: 0.995, high: 0.005", "must lie below"),
+        ("plausible_ml: {minimum: 700,", "plausible_ml: {minimum: 7000,", "is above maximum"),
         ("  shape: [128, 128, 128]\n  output: probability", "  shape: [128, 128, 128]\n  output: mask", "none of the locator's"),
         ("    file: locator.onnx\n", "    file: other.onnx\n", "no SHA-256"),
         ('  measured: "Brain', '  positive: "Brain', "'measured' alone"),

@@ -247,6 +247,23 @@ def test_two_networks_in_series_measure_what_the_first_one_found(tmp_path: Path)
         assert set(inference.timings_s) == {"resample", "locator", "network", "postprocess"}
 
 
+def test_two_networks_in_series_share_the_limits_of_the_first_one_s_input(tmp_path: Path) -> None:
+    """A spot of 2500 in a body of 900: the quantiles of the whole clamp nearly all of it away, those of the box alone, where
+    it takes up more, would make the rest of the body dark."""
+    files, parts = cascade()
+    steps = [{"step": "quantiles", "low": 0.0, "high": 0.98, "of": "locator"}, {"step": "min-max"}]
+    parts["preprocessing"] |= {"intensity": steps}  # type: ignore[operator]
+    body = lopsided_body()
+    values = np.where(body, np.float32(900), np.float32(100))
+    values[6:10, 9:15, 7:12] = 2500
+    volume = stored(values, SPACING, (0, 1, 2), (False, False, False))
+    mask = run(tmp_path, install(tmp_path / "shared", files, **parts), volume).masks["bright"]
+    np.testing.assert_array_equal(mask, body)
+    steps[0]["of"] = "itself"
+    alone = run(tmp_path, install(tmp_path / "own", files, **parts), volume).masks["bright"]
+    assert np.count_nonzero(alone) < np.count_nonzero(body) / 2
+
+
 @pytest.mark.parametrize(("change", "said"), [
     ({"outputs": [{"kind": "segmentation", "name": "parts", "tensor": "logits", "channels": 3}]}, "must be (1, 3, 16, 16, 16)"),
     ({"preprocessing": {"kind": "tensor", "orientation": "LIA", "dtype": "float16"}}, "the manifest makes tensor(float16)"),

@@ -26,7 +26,6 @@ from vigil.domain.errors import Category
 from vigil.domain.identity import digest, object_uid
 from vigil.domain.manifest import (
     BodyPart,
-    BrainVolume,
     CodeEntry,
     FindingEntry,
     HyperdenseVolume,
@@ -41,8 +40,9 @@ from vigil.domain.manifest import (
     RegulatoryStatus,
     Scope,
     SeriesInput,
-    ShapePreprocessing,
+    TensorPreprocessing,
 )
+from vigil.domain.manifest.postprocessing import RegionRule, Regions
 from vigil.results.heat_map import HeatMap
 from vigil.results.request import DeviceIdentity, PredecessorReport, ResultRequest
 
@@ -111,18 +111,12 @@ def measuring_manifest(outputs: frozenset[PermittedOutput], status: RegulatorySt
     """Of a model that decides nothing."""
     network = Network(file="model.onnx", input="image", outputs=("probability",))
     return manifest(outputs, status).model_copy(update={
-        "preprocessing": ShapePreprocessing(
-            kind="fixed-shape", orientation="RAS", shape=(64, 64, 64), interpolation="nearest-exact",
-            clamp_quantiles=(0.005, 0.995), mean=0.449, deviation=0.226,
-        ),
+        "preprocessing": TensorPreprocessing(kind="tensor", orientation="RAS", shape=(64, 64, 64)),
         "locator": Locator(
             network=network, shape=(32, 32, 32), output="probability", channel=1, threshold=0.5, least_share=0.02, margin=0.1
         ),
         "network": network,
-        "postprocessing": BrainVolume(
-            kind="brain-volume", output="probability", channel=1, threshold=0.5, region="brain", plausible_ml=Range(),
-            largest_open_share=0.02,
-        ),
+        "postprocessing": Regions(kind="regions", regions=(RegionRule(name="brain", output="parts", channel=1),)),
         "operating_points": {},
         "finding": FindingEntry(
             concept=entry(codes.BRAIN), category=entry(codes.ANATOMICAL_STRUCTURE), site=entry(codes.BRAIN),

@@ -41,6 +41,8 @@ def insist_the_parts_fit(manifest: Manifest) -> None:
         raise ValueError("preprocessing of kind 'tensor' needs 'outputs' and 'measurements': what the network gives, and what is "
                          "told of it")
     _strategy(manifest, input_)
+    if input_.settled_by_locator and manifest.locator is None:
+        raise ValueError("preprocessing.intensity: quantiles 'of: locator' need a 'locator'")
     if any(series.dimensions == 2 for series in manifest.inputs):
         _flat(manifest, input_, rule)
     outputs = {output.name: output for output in manifest.outputs}
@@ -84,9 +86,9 @@ def _flat(manifest: Manifest, input_: TensorPreprocessing, rule: Regions) -> Non
     for measurement in manifest.measurements:
         if measurement.kind in ("volume", "longest-diameter"):
             raise ValueError(f"measurement '{measurement.name}': a projection image has no {measurement.kind}")
-    if any(region.minimum_ml > 0 or region.largest_open_share is not None for region in rule.regions):
-        raise ValueError("postprocessing.regions: minimum_ml and largest_open_share are of volumes; take them out for an input "
-                         "of dimensions 2")
+    if any(region.minimum_ml > 0 or region.plausible_ml or region.largest_open_share for region in rule.regions):
+        raise ValueError("postprocessing.regions: minimum_ml, plausible_ml and largest_open_share are of volumes; take them out "
+                         "for an input of dimensions 2")
 
 
 def _region(region: RegionRule, outputs: dict[str, Output]) -> None:

@@ -31,11 +31,13 @@ class Window(Strict):
 
 
 class Quantiles(Strict):
-    """Clamped to these quantiles of the values themselves. A ``min-max`` after it makes 0 to 1 of them."""
+    """Clamped to these quantiles. A ``min-max`` after it makes 0 to 1 of them."""
 
     step: Literal["quantiles"]
     low: Finite = Field(ge=0, le=1)
     high: Finite = Field(ge=0, le=1)
+    of: Literal["itself", "locator"] = "itself"
+    """Of which values: those that are clamped, or those of the locator's input, for both networks alike."""
 
     @model_validator(mode="after")
     def _rising(self) -> Quantiles:
@@ -57,13 +59,15 @@ class MinMax(Strict):
 
 
 class ZScore(Strict):
-    """Brought to a mean and a standard deviation (of n, as numpy's)."""
+    """Brought to a mean and a standard deviation."""
 
     step: Literal["z-score"]
     mean: Finite = 0.0
     deviation: Finite = Field(default=1.0, gt=0)
     above: Finite | None = None
     """Only values above it count for mean and deviation, and only they are changed: 0 leaves an air background alone."""
+    divisor: Literal["n", "n-1"] = "n"
+    """Of the deviation of the values as they are: "n", as numpy has it, or "n-1", as PyTorch has it."""
 
 
 class Scale(Strict):

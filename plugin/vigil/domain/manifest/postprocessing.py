@@ -33,21 +33,6 @@ class HyperdenseVolume(Strict):
     """The same at the vertex and at the four sides."""
 
 
-class BrainVolume(Strict):
-    """The brain inside the locator's box, as a region and a volume: :mod:`vigil.inference.brain_volume`."""
-
-    kind: Literal["brain-volume"]
-    output: str
-    channel: int = Field(ge=0)
-    threshold: float
-    region: str
-    plausible_ml: Range
-    """Outside of it nothing is measured: the brain was not outlined, or is not there as a whole."""
-    largest_open_share: float = Field(gt=0, lt=1)
-    """Area of the brain in a border of the images, as a share of its largest section; beyond it they end inside the
-    brain."""
-
-
 class RegionRule(Strict):
     """One region: where an output says that something is, cleaned, then back on the source's own voxels."""
 
@@ -65,8 +50,13 @@ class RegionRule(Strict):
     fill_holes: bool = False
     minimum_ml: Finite = Field(default=0.0, ge=0)
     """Smaller parts are dropped."""
+    cleaned_on: Literal["grid", "source"] = "grid"
+    """Where ``keep``, ``minimum_ml`` and ``fill_holes`` work: on the network's grid, or on the source's voxels after the way
+    back."""
     back: Literal["linear", "nearest"] = "linear"
     """How the region comes back to the source's voxels: inside from one half of a linear blend, or the nearest voxel's."""
+    plausible_ml: Range | None = None
+    """Outside of it nothing is told: the structure was not outlined, or is not there as a whole."""
     largest_open_share: Finite | None = Field(default=None, gt=0, lt=1)
     """Area of the region in a border of the images, as a share of its largest section; beyond it the images end inside what
     is measured, and only a positive may be said."""
@@ -86,4 +76,4 @@ class Regions(Strict):
         return self
 
 
-Postprocessing = Annotated[HyperdenseVolume | BrainVolume | Regions, Field(discriminator="kind")]
+Postprocessing = Annotated[HyperdenseVolume | Regions, Field(discriminator="kind")]

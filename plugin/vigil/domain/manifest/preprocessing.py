@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from vigil.domain.manifest.intensity import IntensityStep
-from vigil.domain.manifest.sides import Sides, insist_it_can_be_held, insist_on_sides
+from vigil.domain.manifest.intensity import IntensityStep, Quantiles
+from vigil.domain.manifest.sides import insist_it_can_be_held
 from vigil.domain.manifest.strict import Finite, Strict
 
 LEAST_SPACING_MM, LARGEST_SPACING_MM = 0.05, 50.0
@@ -35,30 +35,6 @@ class Preprocessing(Strict):
     outside: float = -1024.0
     """Value beyond the field of view, in the unit of the input (HU for CT)."""
     layout: Literal["NCDHW"] = "NCDHW"
-
-
-class ShapePreprocessing(Strict):
-    """A box of the volume on a shape, with values of no unit (kind "fixed-shape")."""
-
-    kind: Literal["fixed-shape"]
-    orientation: Literal["RAS"]
-    """Direction in which the three axes of the tensor grow: to the right, to the front, to the head."""
-    shape: Sides
-    interpolation: Literal["nearest-exact"]
-    clamp_quantiles: tuple[float, float]
-    """Values below the first and above the second quantile (of the locator's input) become these."""
-    mean: float
-    deviation: float = Field(gt=0)
-    """Mean and standard deviation that the input is brought to."""
-    layout: Literal["NCDHW"] = "NCDHW"
-
-    @model_validator(mode="after")
-    def _possible(self) -> ShapePreprocessing:
-        low, high = self.clamp_quantiles
-        if not 0 <= low < high <= 1:
-            raise ValueError(f"clamp_quantiles {low} and {high} must rise, from 0 to 1")
-        insist_on_sides("shape", self.shape)
-        return self
 
 
 class TensorPreprocessing(Strict):
@@ -105,8 +81,15 @@ class TensorPreprocessing(Strict):
             raise ValueError("align 'centres' goes with 'shape' alone; take out 'spacing_mm'")
         if self.interpolation == "nearest" and both:
             raise ValueError("interpolation 'nearest' goes with 'shape' or 'spacing_mm', not with both; use 'nearest-exact'")
+        if any(isinstance(step, Quantiles) and step.of == "locator" for steps in self.channels for step in steps):
+            raise ValueError("quantiles 'of: locator' stand in preprocessing.intensity, not in channels")
         insist_it_can_be_held("shape", (len(self.channels), *(side or 1 for side in self.shape)))
         return self
+
+    @property
+    def settled_by_locator(self) -> bool:
+        """Whether a step takes its limits from the input of an earlier network."""
+        return any(isinstance(step, Quantiles) and step.of == "locator" for step in self.intensity)
 
     @property
     def of_slices(self) -> bool:
@@ -122,7 +105,6 @@ def _kind_of_preprocessing(value: Any) -> str:
 
 AnyPreprocessing = Annotated[
     Annotated[Preprocessing, Tag("spacing")]
-    | Annotated[ShapePreprocessing, Tag("fixed-shape")]
     | Annotated[TensorPreprocessing, Tag("tensor")],
     Discriminator(_kind_of_preprocessing),
 ]

@@ -15,8 +15,8 @@ from vigil.domain.manifest.measurements import MeasurementRule
 from vigil.domain.manifest.networks import Locator, Network
 from vigil.domain.manifest.operating import Calibration, OperatingPoint
 from vigil.domain.manifest.outputs import Output
-from vigil.domain.manifest.postprocessing import BrainVolume, HyperdenseVolume, Postprocessing
-from vigil.domain.manifest.preprocessing import AnyPreprocessing, ShapePreprocessing, TensorPreprocessing
+from vigil.domain.manifest.postprocessing import HyperdenseVolume, Postprocessing
+from vigil.domain.manifest.preprocessing import AnyPreprocessing, TensorPreprocessing
 from vigil.domain.manifest.regulatory import Regulatory
 from vigil.domain.manifest.scope import Scope
 from vigil.domain.manifest.strategy import Strategy, WholeVolume
@@ -76,19 +76,14 @@ class Manifest(Strict):
             return self
         if any(series.dimensions == 2 for series in self.inputs):
             raise ValueError("an input of dimensions 2 goes with preprocessing of kind 'tensor'")
-        if self.outputs or self.measurements or self.calibration or not isinstance(self.strategy, WholeVolume):
-            raise ValueError("'strategy', 'outputs', 'measurements' and 'calibration' go with preprocessing of kind 'tensor'")
-        if not isinstance(self.postprocessing, BrainVolume | HyperdenseVolume):
+        described = self.outputs or self.measurements or self.calibration or self.locator
+        if described or not isinstance(self.strategy, WholeVolume):
+            raise ValueError("'locator', 'strategy', 'outputs', 'measurements' and 'calibration' go with preprocessing of kind "
+                             "'tensor'")
+        if not isinstance(self.postprocessing, HyperdenseVolume):
             raise ValueError("postprocessing 'regions' goes with preprocessing of kind 'tensor'")
-        boxed = isinstance(self.postprocessing, BrainVolume)
-        if boxed != isinstance(self.preprocessing, ShapePreprocessing) or boxed != (self.locator is not None):
-            raise ValueError(
-                "postprocessing 'brain-volume' goes with a 'locator' and preprocessing of kind 'fixed-shape', and no other does"
-            )
-        if boxed != bool(self.finding.measured):
-            raise ValueError("postprocessing 'brain-volume' goes with a finding that is 'measured', and no other does")
-        if isinstance(self.postprocessing, BrainVolume) and self.postprocessing.output not in self.network.outputs:
-            raise ValueError(f"postprocessing.output '{self.postprocessing.output}' is none of network.outputs")
+        if self.finding.measured:
+            raise ValueError("postprocessing 'hyperdense-volume' goes with a finding that decides")
         return self
 
     @property
