@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,11 +18,12 @@ from vigil.domain.manifest.measurements import MeasurementRule, Score, Value
 from vigil.domain.manifest.outputs import Detection, HeatMap, Segmentation
 from vigil.domain.manifest.postprocessing import Regions
 from vigil.domain.manifest.strategy import WholeVolume
-from vigil.imaging.placing import Box, plan
+from vigil.imaging.placing import Box, PlacedGrid, plan
 from vigil.imaging.volume import Volume
 from vigil.inference.borders import borders
 from vigil.inference.calibrate import calibrated
 from vigil.inference.decide import finding_of, judge, not_analysed, not_measured
+from vigil.inference.ensemble import Member, averaged, members_of, spread_of, weighed
 from vigil.inference.errors import InferenceFailed, NothingToSee
 from vigil.inference.forward import Forward
 from vigil.inference.intensity import settled
@@ -32,8 +33,8 @@ from vigil.inference.locate import box_around
 from vigil.inference.measure import Seen, measured
 from vigil.inference.morphology import Mask
 from vigil.inference.outcome import Inference
-from vigil.inference.prepare import prepare, wanted_of
-from vigil.inference.regions import outline, patient_boxes, understood
+from vigil.inference.prepare import Prepared, prepare, wanted_of
+from vigil.inference.regions import Understood, outline, patient_boxes, understood
 from vigil.inference.session import NetworkSession
 from vigil.inference.strategy.go_over import Given, go_over
 
@@ -77,15 +78,16 @@ class Parts:
 
 
 def analyse(
-    volume: Volume, manifest: Manifest, locator: NetworkSession | None, network: NetworkSession, operating_point: str,
-    leave: Leave,
+    volume: Volume, manifest: Manifest, locator: NetworkSession | None, networks: Sequence[NetworkSession],
+    operating_point: str, leave: Leave,
 ) -> Inference:
-    """The answer, its regions on the source's own voxels, and boxes in the patient.
+    """The answer, its regions on the source's own voxels, and boxes in the patient. ``networks``: the one that decides, or all
+    of an ensemble.
 
     Raises: InferenceFailed where the network gives what the manifest does not say, or no number; those of
     :meth:`NetworkSession.run`.
     """
-    parts, timings = Parts.of(manifest), dict[str, float]()
+    parts, timings, provider = Parts.of(manifest), dict[str, float](), networks[0].provider
     try:
         box = None
         if locator is not None:
@@ -94,22 +96,50 @@ def analyse(
         prepared = prepare(volume, parts.input_, box=box)
         timings["resample"] = timings.get("resample", 0.0) + time.perf_counter() - begun
         begun = time.perf_counter()
-        given = go_over(prepared.tensor, manifest.strategy, parts.forward(network, leave))
+        grid = prepared.grid
+        found, spread = _predicted(parts, prepared, volume, members_of(networks, manifest.ensemble), leave)
         timings["network"] = time.perf_counter() - begun
         begun = time.perf_counter()
         leave.look()
-        grid = prepared.grid
-        found = understood(given, manifest.outputs, grid.shape)
         masks = {rule.name: outline(rule, found, grid, volume) for rule in parts.regions.regions}
         _insist_plausible(parts, masks, volume)
-        answer = _answer(parts, Seen(volume, masks, given, found), operating_point)
+        answer = _answer(parts, Seen(volume, masks, found), operating_point, spread)
         boxes = patient_boxes(found.boxes, grid, volume)
     except NothingToSee as why:
         told = not_measured(why) if manifest.finding.measured else not_analysed(Reason(why.category, why.message))
-        return Inference(told, {}, timings, network.provider)
+        return Inference(told, {}, timings, provider)
     timings["postprocess"] = time.perf_counter() - begun
     shown = {name: mask for name, mask in masks.items() if mask.any()} if answer.findings else {}
-    return Inference(answer, shown, timings, network.provider, boxes)
+    return Inference(answer, shown, timings, provider, boxes)
+
+
+def _predicted(
+    parts: Parts, prepared: Prepared, volume: Volume, members: Sequence[Member], leave: Leave
+) -> tuple[Understood, float | None]:
+    """What the network gives, the mean of all predictions where there are several, and how far these differ in what decides."""
+    values: list[float] = []
+
+    def each() -> Iterator[Understood]:
+        for member in members:
+            given = go_over(member.given(prepared.tensor), parts.manifest.strategy, parts.forward(member.session, leave))
+            found = understood(member.turned_back(given), parts.manifest.outputs, prepared.grid.shape)
+            if len(members) > 1:
+                leave.look()
+                values.append(_alone(parts, found, prepared.grid, volume))
+            yield found
+
+    return averaged(each()), spread_of(values)
+
+
+def _alone(parts: Parts, found: Understood, grid: PlacedGrid, volume: Volume) -> float:
+    """What one prediction by itself would measure."""
+    rule = parts.deciding
+    region = None if isinstance(rule, Score | Value) else rule.region
+    masks = {item.name: outline(item, found, grid, volume) for item in parts.regions.regions if item.name == region}
+    value = _told(rule, parts, Seen(volume, masks, found))
+    if value is None:
+        raise InferenceFailed(f"a single prediction has no '{rule.name}'")
+    return value
 
 
 def _located(
@@ -145,12 +175,12 @@ def _channel(given: Given, name: str, channel: int) -> NDArray[np.float32]:
     return chosen
 
 
-def _answer(parts: Parts, seen: Seen, operating_point: str) -> Answer:
+def _answer(parts: Parts, seen: Seen, operating_point: str, spread: float | None) -> Answer:
     manifest, entry = parts.manifest, parts.manifest.finding
     value = _told(parts.deciding, parts, seen)
     if value is None:
         raise NothingToSee("the region whose values are measured was not found")
-    judgement = judge(value, manifest, operating_point)
+    judgement, notes = weighed(judge(value, manifest, operating_point), spread, manifest)
     cut = _cut(parts, seen)
     if cut is not None and judgement.kind is not AnswerKind.POSITIVE:
         raise NothingToSee(cut, category=Category.TRUNCATED_ANATOMY)
@@ -160,7 +190,7 @@ def _answer(parts: Parts, seen: Seen, operating_point: str) -> Answer:
         region = parts.shown if mask is not None and mask.any() else None
         slices = () if mask is None else key_slices(mask, seen.volume)
         findings = (finding_of(judgement, entry, region, slices, _further(parts, seen)),)
-    return judgement.answer(findings, () if cut is None else (f"The value may be larger: {cut}.",))
+    return judgement.answer(findings, notes if cut is None else (*notes, f"The value may be larger: {cut}."))
 
 
 def _insist_plausible(parts: Parts, masks: Mapping[str, Mask], volume: Volume) -> None:

@@ -20,11 +20,9 @@ from vigil.domain.manifest.measurements import (
 )
 from vigil.domain.manifest.outputs import Classification, Output, Regression
 from vigil.imaging.volume import Volume
-from vigil.inference.activation import activated
 from vigil.inference.errors import InferenceFailed
 from vigil.inference.morphology import Mask, count_of_clusters
 from vigil.inference.regions import Understood
-from vigil.inference.strategy.go_over import Given
 
 Values = NDArray[np.float32]
 
@@ -35,7 +33,6 @@ class Seen:
 
     volume: Volume
     masks: Mapping[str, Mask]
-    given: Given
     found: Understood
 
 
@@ -57,7 +54,7 @@ def measured(rule: MeasurementRule, manifest: Manifest, seen: Seen) -> float | N
         whole = np.count_nonzero(seen.masks[rule.of])
         return 100.0 * np.count_nonzero(seen.masks[rule.region]) / whole if whole else None
     output = next(output for output in manifest.outputs if output.name == rule.output)
-    return _score(rule, output, seen) if isinstance(rule, Score) else _value(output, seen.given)
+    return _score(rule, output, seen) if isinstance(rule, Score) else _value(output, seen)
 
 
 def longest_diameter_mm(mask: Mask, volume: Volume) -> float:
@@ -81,11 +78,7 @@ def longest_diameter_mm(mask: Mask, volume: Volume) -> float:
 
 def _score(rule: Score, output: Output, seen: Seen) -> float:
     if isinstance(output, Classification):
-        rows = seen.given.entries[output.tensor]
-        if any(row.shape != (len(output.classes),) for row in rows):
-            raise InferenceFailed(f"the output '{output.tensor}' has shape {rows[0].shape} for an image; the manifest says "
-                                  f"{len(output.classes)} classes")
-        chances = activated(np.stack(rows), output.activation, axis=1)
+        chances = np.stack(seen.found.rows[output.name])
         over = chances.max(axis=0) if output.over_slices == "maximum" else chances.mean(axis=0)
         return float(over[output.classes.index(rule.class_name or "")])
     if output.name in seen.found.boxes:
@@ -93,12 +86,8 @@ def _score(rule: Score, output: Output, seen: Seen) -> float:
     return float(seen.found.maps[output.name].max())
 
 
-def _value(output: Output, given: Given) -> float:
+def _value(output: Output, seen: Seen) -> float:
     if not isinstance(output, Regression):
         raise InferenceFailed(f"'{output.name}' is no regression")
-    rows = [np.atleast_1d(row) for row in given.entries[output.tensor]]
-    if any(row.ndim != 1 or len(row) <= output.index for row in rows):
-        raise InferenceFailed(f"the output '{output.tensor}' has shape {rows[0].shape} for an image; it has no value "
-                              f"{output.index}")
-    values = np.array([row[output.index] for row in rows], np.float64)
+    values = np.array([row[output.index] for row in seen.found.rows[output.name]], np.float64)
     return output.offset + output.scale * float(values.max() if output.over_slices == "maximum" else values.mean())

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vigil.domain.manifest.outputs import Detection, HeatMap, Output, Segmentation
+from vigil.domain.manifest.outputs import Classification, Detection, HeatMap, Output, Regression, Segmentation
 from vigil.domain.manifest.postprocessing import RegionRule
 from vigil.imaging.placing import PlacedGrid
 from vigil.imaging.volume import Volume
@@ -36,16 +36,19 @@ class PatientBox:
 
 @dataclass(frozen=True, eq=False)
 class Understood:
-    """The outputs by the manifest's names. ``maps``: probabilities, [channels, D, H, W]. ``boxes``: of the grid."""
+    """The outputs by the manifest's names. ``maps``: probabilities, [channels, D, H, W]. ``boxes``: of the grid. ``rows``: of
+    each slice, or of the whole, the probabilities of a classification or the numbers of a regression."""
 
     maps: dict[str, Values]
     boxes: dict[str, list[Detected]]
+    rows: dict[str, list[Values]] = field(default_factory=dict)
 
 
 def understood(given: Given, outputs: Sequence[Output], shape: tuple[int, int, int]) -> Understood:
     """Raises: InferenceFailed where a tensor is not what the manifest says of it."""
     maps: dict[str, Values] = {}
     boxes: dict[str, list[Detected]] = {}
+    rows: dict[str, list[Values]] = {}
     for output in outputs:
         if isinstance(output, Segmentation | HeatMap):
             values = given.maps[output.tensor]
@@ -55,7 +58,26 @@ def understood(given: Given, outputs: Sequence[Output], shape: tuple[int, int, i
             maps[output.name] = activated(values, output.activation)
         elif isinstance(output, Detection):
             boxes[output.name] = detected(given.entries[output.boxes], given.entries[output.scores], output, shape)
-    return Understood(maps, boxes)
+        elif isinstance(output, Classification):
+            rows[output.name] = _chances(given.entries[output.tensor], output)
+        else:
+            rows[output.name] = _numbers(given.entries[output.tensor], output)
+    return Understood(maps, boxes, rows)
+
+
+def _chances(entries: list[Values], output: Classification) -> list[Values]:
+    if any(row.shape != (len(output.classes),) for row in entries):
+        raise InferenceFailed(f"the output '{output.tensor}' has shape {entries[0].shape} for an image; the manifest says "
+                              f"{len(output.classes)} classes")
+    return [activated(row, output.activation) for row in entries]
+
+
+def _numbers(entries: list[Values], output: Regression) -> list[Values]:
+    rows = [np.atleast_1d(row) for row in entries]
+    if any(row.ndim != 1 or len(row) <= output.index for row in rows):
+        raise InferenceFailed(f"the output '{output.tensor}' has shape {rows[0].shape} for an image; it has no value "
+                              f"{output.index}")
+    return rows
 
 
 def outline(rule: RegionRule, found: Understood, grid: PlacedGrid, volume: Volume) -> Mask:

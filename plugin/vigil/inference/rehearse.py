@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 from vigil.domain.manifest import Manifest, TensorPreprocessing
 from vigil.domain.manifest.outputs import Classification, Detection, HeatMap, Regression, Segmentation
@@ -14,13 +15,14 @@ from vigil.inference.leave import Leave
 from vigil.inference.session import NetworkSession
 
 
-def insist_on_outputs(manifest: Manifest, locator: NetworkSession | None, network: NetworkSession) -> None:
+def insist_on_outputs(manifest: Manifest, locator: NetworkSession | None, networks: Sequence[NetworkSession]) -> None:
     """Raises: ModelInvalid."""
     if not isinstance(manifest.preprocessing, TensorPreprocessing):
         return
     leave = Leave(threading.Event())
     try:
-        _insist(manifest, network, Parts.of(manifest).forward(network, leave))
+        for network in networks:
+            _insist(manifest, network, Parts.of(manifest).forward(network, leave))
         if manifest.locator is not None and locator is not None:
             rule = manifest.locator
             forward = Forward(locator, "NCDHW", "float32", frozenset({rule.output}), (), leave)

@@ -34,6 +34,8 @@ def _of_tensor(manifest: Manifest, input_: TensorPreprocessing, volume: Volume) 
     told = sum(output.channels for output in manifest.outputs if isinstance(output, Segmentation | HeatMap))
     # Voxels, steps and channels of the grid; sums, weights, probabilities and a mask of what comes out.
     grid = prod(shape) * (2 + 2 * channels + 3 * told + 1)
+    if manifest.ensemble is not None:
+        grid += prod(shape) * 2 * told  # the sum, and the sum with one more
     strategy = manifest.strategy
     if isinstance(strategy, WholeVolume):
         # What comes out is among the working copies, unless it has more channels than these.

@@ -38,11 +38,11 @@ _Key = tuple[str, str, str]
 
 @dataclass(frozen=True, eq=False)
 class _Loaded:
-    """``locator``: the session of the earlier of two networks in series, None where there is one network. ``seen``: the
-    package's folder as it was when its files were read."""
+    """``networks``: the sessions of the one that decides, or of all that are averaged. ``locator``: that of an earlier network in
+    series, None where there is none. ``seen``: the package's folder as it was when its files were read."""
 
     seen: Fingerprint
-    session: NetworkSession
+    networks: tuple[NetworkSession, ...]
     locator: NetworkSession | None = None
 
 
@@ -83,11 +83,12 @@ class Runtime:
                 )
                 for content, network in zip(contents, manifest.networks, strict=True)
             ]
-        locator = sessions[0] if manifest.locator is not None else None
-        insist_on_outputs(manifest, locator, sessions[-1])
-        for session in sessions:
+        locator = None if manifest.locator is None else sessions.pop(0)
+        networks = tuple(sessions)
+        insist_on_outputs(manifest, locator, networks)
+        for session in (*networks, *(() if locator is None else (locator,))):
             session.warm_outputs = {}  # they are as large as a run's, and have been looked at
-        self._loaded[_key(model)] = _Loaded(seen, sessions[-1], locator)
+        self._loaded[_key(model)] = _Loaded(seen, networks, locator)
 
     def run(
         self, model: InstalledModel, volume: Volume, *, operating_point: str, stop: threading.Event
@@ -118,7 +119,7 @@ class Runtime:
     def describe(self, model_id: str) -> str:
         """What runs the model, for people: "ONNX Runtime 1.26.0 CPU"."""
         loaded = next((loaded for key, loaded in reversed(self._loaded.items()) if key[0] == model_id), None)
-        return "not loaded" if loaded is None else loaded.session.describe()
+        return "not loaded" if loaded is None else loaded.networks[0].describe()
 
     def keep_only(self, models: Iterable[InstalledModel]) -> None:
         """Lets go of every other model's session, and of what its failures say of whatever runs in its place."""
@@ -176,18 +177,19 @@ class Runtime:
 def _run(loaded: _Loaded, manifest: Manifest, volume: Volume, operating_point: str, leave: Leave) -> Inference:
     _insist_finite("the volume", volume.voxels)
     if isinstance(manifest.preprocessing, TensorPreprocessing):
-        return by_manifest.analyse(volume, manifest, loaded.locator, loaded.session, operating_point, leave)
+        return by_manifest.analyse(volume, manifest, loaded.locator, loaded.networks, operating_point, leave)
     begun = time.perf_counter()
     grid = resample(volume, manifest.preprocessing.spacing_mm)
     resampled = time.perf_counter()
-    outputs = dict(loaded.session.run(grid.voxels[None, None], leave))
+    network = loaded.networks[0]
+    outputs = dict(network.run(grid.voxels[None, None], leave))
     for name, values in outputs.items():
         _insist_finite(f"the output '{name}'", values)
     ran = time.perf_counter()
     leave.look()
     answer, masks = hyperdense.answer(outputs, grid, volume, manifest, operating_point)
     timings = {"resample": resampled - begun, "network": ran - resampled, "postprocess": time.perf_counter() - ran}
-    return Inference(answer, masks, timings, loaded.session.provider)
+    return Inference(answer, masks, timings, network.provider)
 
 
 def _key(model: InstalledModel) -> _Key:

@@ -31,5 +31,8 @@ def algorithm_parameters(request: ResultRequest) -> list[str]:
     if criterion is not None:
         limit = quantity(f"{criterion.threshold:g}", criterion.unit)
         parameters.append(f"threshold: {criterion.concept.meaning} {limit}, positive at or above")
+    if (ensemble := request.manifest.ensemble) is not None:
+        flips = f", each also flipped along {', '.join(ensemble.flips)}" if ensemble.flips else ""
+        parameters.append(f"mean of {1 + len(ensemble.files)} network{'s' if ensemble.files else ''}{flips}")
     parameters.append(f"weights SHA-256: {request.analysis.weights_sha256}")
     return parameters

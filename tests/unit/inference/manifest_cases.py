@@ -98,8 +98,9 @@ def segmentation(layout: str = "NCDHW", **preprocessing: Any) -> dict[str, Any]:
     }
 
 
-def of_brightness(side: int = 24, classes: int = 2) -> bytes:
-    """A 2D classifier of NHWC, uint8: the share of bright pixels in the upper left quarter, as a logit, and its negative."""
+def of_brightness(side: int = 24, classes: int = 2, sign: float = 1.0) -> bytes:
+    """A 2D classifier of NHWC, uint8: the share of bright pixels in the upper left quarter, as a logit, and its negative.
+    ``sign``: of both logits."""
     mask = np.zeros((1, side, side, 1), np.float32)
     mask[:, : side // 2, : side // 2] = 4.0 / side**2
     weights = np.array([[20.0, -20.0]], np.float32)[:, :classes]
@@ -110,8 +111,8 @@ def of_brightness(side: int = 24, classes: int = 2) -> bytes:
         helper.make_node("MatMul", ["sum", "weights"], ["steep"]),
         helper.make_node("Add", ["steep", "bias"], ["logits"]),
     ]
-    constants = {"mask": mask / 255, "axes": np.array([1, 2], np.int64), "weights": weights,
-                 "bias": np.array([-10.0, 10.0], np.float32)[:classes]}  # fmt: skip
+    constants = {"mask": mask / 255, "axes": np.array([1, 2], np.int64), "weights": weights * np.float32(sign),
+                 "bias": np.array([-10.0 * sign, 10.0 * sign], np.float32)[:classes]}  # fmt: skip
     return graph(nodes, constants, ["n", side, side, 1], {"logits": ["n", classes]}, TensorProto.UINT8)
 
 

@@ -16,6 +16,8 @@ from vigil.domain import codes
 from vigil.domain.answer import AnswerKind, Measurement
 from vigil.domain.concepts import Code
 from vigil.domain.manifest import PermittedOutput
+from vigil.domain.manifest.ensemble import Ensemble
+from vigil.results.attribution import algorithm_parameters
 from vigil.results.errors import RequestContradicts
 from vigil.results.make import make_results
 from vigil.results.objects import Role
@@ -143,6 +145,13 @@ def test_every_group_is_tracked_and_names_its_algorithm_and_the_rule(each_kind: 
             assert "5 mL, positive at or above" in rule
         (number,) = [item for group in groups for item in group.ContentSequence if item.ValueType == "NUM"]
         assert "111001" in [name(item) for item in number.ContentSequence]
+
+
+def test_an_ensemble_is_named_with_the_rule(each_kind: Kinds) -> None:
+    asked = each_kind[AnswerKind.POSITIVE]
+    several = asked.manifest.model_copy(update={"ensemble": Ensemble(files=("second.onnx", "third.onnx"), flips=("W", "HW"))})
+    assert "mean of 3 networks, each also flipped along W, HW" in algorithm_parameters(replace(asked, manifest=several))
+    assert not any("mean of" in parameter for parameter in algorithm_parameters(asked))
 
 
 def test_the_segment_of_a_finding_and_its_outline_share_their_tracking(each_kind: Kinds) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vigil.domain.codes import CERTAINTIES
-from vigil.domain.manifest.measurements import UNITS_OF, Count, MeasurementRule, Ratio, Score, Value
+from vigil.domain.manifest.measurements import UNITS_OF, Count, MeanValue, MeasurementRule, Ratio, Score, Value
 from vigil.domain.manifest.outputs import (
     Classification,
     Detection,
@@ -41,6 +41,7 @@ def insist_the_parts_fit(manifest: Manifest) -> None:
         raise ValueError("preprocessing of kind 'tensor' needs 'outputs' and 'measurements': what the network gives, and what is "
                          "told of it")
     _strategy(manifest, input_)
+    _ensemble(manifest, input_)
     if input_.settled_by_locator and manifest.locator is None:
         raise ValueError("preprocessing.intensity: quantiles 'of: locator' need a 'locator'")
     if any(series.dimensions == 2 for series in manifest.inputs):
@@ -74,6 +75,23 @@ def _strategy(manifest: Manifest, input_: TensorPreprocessing) -> None:
         insist_it_can_be_held("a batch of slices", (strategy.batch, channels, height or 1, width or 1))
     if isinstance(strategy, SlidingWindow):
         insist_it_can_be_held("strategy.window", (strategy.batch, len(input_.channels), *strategy.window))
+
+
+def _ensemble(manifest: Manifest, input_: TensorPreprocessing) -> None:
+    rule = manifest.ensemble
+    if rule is None:
+        return
+    if manifest.network.file in rule.files:
+        raise ValueError(f"ensemble.files: '{manifest.network.file}' is network.file already")
+    if input_.of_slices and any("D" in flip for flip in rule.flips):
+        raise ValueError("ensemble.flips: a network of slices is flipped along H and W alone")
+    if any(isinstance(output, Detection) for output in manifest.outputs):
+        raise ValueError("an ensemble averages probabilities and numbers; of a detection's boxes there is no mean")
+    deciding = deciding_measurement(manifest.finding.decided_by, manifest.measurements)
+    if isinstance(deciding, MeanValue | Ratio):
+        raise ValueError(f"an ensemble is not decided by a {deciding.kind}: a single prediction may have nothing to take it of")
+    if rule.abstain_above_spread is not None and manifest.finding.measured:
+        raise ValueError("ensemble.abstain_above_spread goes with a finding that decides")
 
 
 def _flat(manifest: Manifest, input_: TensorPreprocessing, rule: Regions) -> None:

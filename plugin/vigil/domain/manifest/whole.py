@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from vigil.domain.manifest.ensemble import Ensemble
 from vigil.domain.manifest.finding import FindingEntry
 from vigil.domain.manifest.fitting import insist_the_parts_fit
 from vigil.domain.manifest.golden import GoldenCase
@@ -42,6 +43,7 @@ class Manifest(Strict):
     preprocessing: AnyPreprocessing
     locator: Locator | None = None
     network: Network
+    ensemble: Ensemble | None = None
     strategy: Strategy = Field(default_factory=WholeVolume)
     outputs: tuple[Output, ...] = ()
     postprocessing: Postprocessing
@@ -76,10 +78,10 @@ class Manifest(Strict):
             return self
         if any(series.dimensions == 2 for series in self.inputs):
             raise ValueError("an input of dimensions 2 goes with preprocessing of kind 'tensor'")
-        described = self.outputs or self.measurements or self.calibration or self.locator
+        described = self.outputs or self.measurements or self.calibration or self.locator or self.ensemble
         if described or not isinstance(self.strategy, WholeVolume):
-            raise ValueError("'locator', 'strategy', 'outputs', 'measurements' and 'calibration' go with preprocessing of kind "
-                             "'tensor'")
+            raise ValueError("'locator', 'ensemble', 'strategy', 'outputs', 'measurements' and 'calibration' go with "
+                             "preprocessing of kind 'tensor'")
         if not isinstance(self.postprocessing, HyperdenseVolume):
             raise ValueError("postprocessing 'regions' goes with preprocessing of kind 'tensor'")
         if self.finding.measured:
@@ -88,13 +90,19 @@ class Manifest(Strict):
 
     @property
     def networks(self) -> tuple[Network, ...]:
-        """In the order in which they run."""
-        return (self.network,) if self.locator is None else (self.locator.network, self.network)
+        """In the order in which they run: the locator's where there is one, then those that decide."""
+        return self.deciding_networks if self.locator is None else (self.locator.network, *self.deciding_networks)
+
+    @property
+    def deciding_networks(self) -> tuple[Network, ...]:
+        """The network, and those of its ensemble."""
+        files = () if self.ensemble is None else self.ensemble.files
+        return self.network, *(self.network.model_copy(update={"file": file}) for file in files)
 
     @property
     def weights_sha256(self) -> str:
         """Of the network's file; of several networks, the SHA-256 of their SHA-256s (hexadecimal) in the order in which
         they run."""
-        if self.locator is None:
+        if len(self.networks) == 1:
             return self.files[self.network.file]
         return sha256("".join(self.files[network.file].lower() for network in self.networks).encode()).hexdigest()
