@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from vigil.domain.manifest.outputs import Detection
 from vigil.inference.activation import activated
 from vigil.inference.errors import InferenceFailed
+from vigil.inference.strategy.tiles import Tile
 
 Values = NDArray[np.float32]
 Place = tuple[float, float, float]
@@ -24,15 +26,26 @@ class Detected:
     score: float
 
 
-def detected(boxes: list[Values], scores: list[Values], rule: Detection, shape: tuple[int, int, int]) -> list[Detected]:
+def detected(
+    boxes: list[Values], scores: list[Values], rule: Detection, shape: tuple[int, int, int], tiles: Sequence[Tile] = ()
+) -> list[Detected]:
     """Of each slice of a grid of ``shape``, or of the whole where there is one entry of six coordinates; the highest score first.
+    ``tiles``: of which part of a slice each entry is; those of one slice are thinned out together.
 
     Raises: InferenceFailed.
     """
-    found: list[Detected] = []
+    by_slice: dict[int, list[tuple[Values, Values]]] = {}
     for index, (places, marks) in enumerate(zip(boxes, scores, strict=True)):
-        corners, kept = _of_one(places, marks, rule, shape)
-        for corner, score in zip(corners[kept[0]].tolist(), kept[1].tolist(), strict=True):
+        chances = _chances(places, marks, rule)
+        if tiles:
+            by_slice.setdefault(tiles[index].index, []).append((_of_tile(places, rule, tiles[index], shape), chances))
+        else:
+            by_slice[index] = [(_corners(places, rule, shape), chances)]
+    found: list[Detected] = []
+    for index, parts in by_slice.items():
+        corners, chances = (np.concatenate(values) for values in zip(*parts, strict=True))
+        kept = suppressed(corners, chances, rule)
+        for corner, score in zip(corners[kept].tolist(), chances[kept].tolist(), strict=True):
             half = len(corner) // 2
             low, high = corner[:half], corner[half:]
             if half == 2:
@@ -41,9 +54,8 @@ def detected(boxes: list[Values], scores: list[Values], rule: Detection, shape: 
     return sorted(found, key=lambda box: -box.score)
 
 
-def _of_one(
-    places: Values, marks: Values, rule: Detection, shape: tuple[int, int, int]
-) -> tuple[Values, tuple[NDArray[np.intp], Values]]:
+def _chances(places: Values, marks: Values, rule: Detection) -> Values:
+    """[boxes], of the class that counts."""
     if places.ndim != 2 or places.shape[1] not in (4, 6) or marks.ndim not in (1, 2) or len(marks) != len(places):
         raise InferenceFailed(f"the outputs '{rule.boxes}' and '{rule.scores}' have shapes {places.shape} and {marks.shape} for "
                               "an image; they must be [boxes, 4 or 6] and [boxes] or [boxes, classes]")
@@ -53,12 +65,18 @@ def _of_one(
             raise InferenceFailed(f"the output '{rule.scores}' has {chances.shape[1]} classes, and no class_index "
                                   f"{rule.class_index}")
         chances = chances[:, rule.class_index]
-    corners = _corners(places, rule, shape)
-    kept = suppressed(corners, chances, rule)
-    return corners, (kept, chances[kept])
+    return chances
 
 
-def _corners(places: Values, rule: Detection, shape: tuple[int, int, int]) -> Values:
+def _of_tile(places: Values, rule: Detection, tile: Tile, shape: tuple[int, int, int]) -> Values:
+    """[boxes, 4]: in voxels of the slice, and within it."""
+    if places.shape[1] != 4:
+        raise InferenceFailed(f"the output '{rule.boxes}' has boxes of {places.shape[1]} numbers; of a tile there are 4")
+    moved = _corners(places, rule, tile.sides) + np.array([*tile.corner, *tile.corner], np.float32)
+    return np.clip(moved, np.float32(0), np.array([*shape[1:], *shape[1:]], np.float32))
+
+
+def _corners(places: Values, rule: Detection, shape: tuple[int, ...]) -> Values:
     """[boxes, 2 x axes]: low corners, then high, along the axes of the grid, in voxels and within it."""
     half = places.shape[1] // 2
     one, two = places[:, :half], places[:, half:]

@@ -34,7 +34,7 @@ class Member:
     def turned_back(self, given: Given) -> Given:
         """What the network gave, in the axes of the input that was not mirrored."""
         # Entries have an order of slices alone, and slices are mirrored in their plane.
-        return Given({name: self.given(values) for name, values in given.maps.items()}, given.entries)
+        return replace(given, maps={name: self.given(values) for name, values in given.maps.items()})
 
 
 def members_of(networks: Sequence[NetworkSession], rule: Ensemble | None) -> tuple[Member, ...]:

@@ -17,6 +17,7 @@ from vigil.inference.detect import Detected, detected
 from vigil.inference.errors import InferenceFailed
 from vigil.inference.morphology import Mask, largest_cluster, largest_part, without_holes, without_small_parts
 from vigil.inference.strategy.go_over import Given
+from vigil.inference.strategy.tiles import Tile
 
 Values = NDArray[np.float32]
 
@@ -57,9 +58,9 @@ def understood(given: Given, outputs: Sequence[Output], shape: tuple[int, int, i
                                       f"{output.channels}")
             maps[output.name] = activated(values, output.activation)
         elif isinstance(output, Detection):
-            boxes[output.name] = detected(given.entries[output.boxes], given.entries[output.scores], output, shape)
+            boxes[output.name] = detected(given.entries[output.boxes], given.entries[output.scores], output, shape, given.tiles)
         elif isinstance(output, Classification):
-            rows[output.name] = _chances(given.entries[output.tensor], output)
+            rows[output.name] = _of_slices(_chances(given.entries[output.tensor], output), given.tiles)
         else:
             rows[output.name] = _numbers(given.entries[output.tensor], output)
     return Understood(maps, boxes, rows)
@@ -70,6 +71,16 @@ def _chances(entries: list[Values], output: Classification) -> list[Values]:
         raise InferenceFailed(f"the output '{output.tensor}' has shape {entries[0].shape} for an image; the manifest says "
                               f"{len(output.classes)} classes")
     return [activated(row, output.activation) for row in entries]
+
+
+def _of_slices(rows: list[Values], tiles: Sequence[Tile]) -> list[Values]:
+    """Of each slice the largest value of each class that any of its tiles has."""
+    if not tiles:
+        return rows
+    by_slice: dict[int, list[Values]] = {}
+    for row, tile in zip(rows, tiles, strict=True):
+        by_slice.setdefault(tile.index, []).append(row)
+    return [np.max(found, axis=0) for found in by_slice.values()]
 
 
 def _numbers(entries: list[Values], output: Regression) -> list[Values]:

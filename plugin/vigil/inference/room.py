@@ -7,7 +7,7 @@ from math import prod
 from vigil.domain.manifest import Manifest, TensorPreprocessing
 from vigil.domain.manifest.outputs import HeatMap, Segmentation
 from vigil.domain.manifest.sides import FLOAT32_BYTES
-from vigil.domain.manifest.strategy import SlidingWindow, WholeVolume
+from vigil.domain.manifest.strategy import SlidingWindow, Tiles, WholeVolume
 from vigil.imaging.placing import plan
 from vigil.imaging.volume import Volume
 from vigil.inference.prepare import wanted_of
@@ -40,8 +40,8 @@ def _of_tensor(manifest: Manifest, input_: TensorPreprocessing, volume: Volume) 
     if isinstance(strategy, WholeVolume):
         # What comes out is among the working copies, unless it has more channels than these.
         return FLOAT32_BYTES * max(grid, WORKING_COPIES * channels * prod(shape))
-    if isinstance(strategy, SlidingWindow):
-        at_once = strategy.batch * channels * prod(strategy.window)
+    if isinstance(strategy, SlidingWindow | Tiles):
+        at_once = strategy.batch * channels * prod(strategy.sides)
     else:
         at_once = strategy.batch * channels * (2 * strategy.neighbours + 1) * shape[1] * shape[2]
     return FLOAT32_BYTES * (grid + WORKING_COPIES * at_once)

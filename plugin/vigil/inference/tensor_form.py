@@ -8,7 +8,7 @@ from math import prod
 
 from vigil.domain.manifest import Manifest, Network, TensorPreprocessing
 from vigil.domain.manifest.sides import FLOAT32_BYTES, LARGEST_TENSOR_BYTES
-from vigil.domain.manifest.strategy import PerSlice, SlidingWindow
+from vigil.domain.manifest.strategy import PerSlice, SlidingWindow, Tiles
 from vigil.inference.errors import ModelInvalid
 
 ONNX_TYPES = {
@@ -44,7 +44,7 @@ class TensorForm:
             fixed = wanted if isinstance(wanted, int) and wanted > 0 else None
             if fixed is not None and side is None:
                 raise ModelInvalid(f"the network's input '{name}' takes {fixed} along {letter}, and the manifest leaves it to "
-                                   f"the source; say {fixed} in preprocessing.shape or use a sliding window")
+                                   f"the source; say {fixed} in preprocessing.shape, or use a sliding window or tiles")
             if fixed is not None and fixed != side:
                 raise ModelInvalid(f"the network's input '{name}' takes {fixed} along {letter}, and the manifest gives {side}; "
                                    "make them the same (a batch of more than 1 needs a graph with a free batch)")
@@ -69,6 +69,9 @@ def form_of(manifest: Manifest, network: Network) -> TensorForm:
     if isinstance(strategy, SlidingWindow):
         batch = strategy.batch
         depth, height, width = strategy.window
+    elif isinstance(strategy, Tiles):
+        batch = strategy.batch
+        height, width = strategy.tile
     elif isinstance(strategy, PerSlice):
         batch = strategy.batch
         channels *= 2 * strategy.neighbours + 1

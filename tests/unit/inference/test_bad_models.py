@@ -180,7 +180,7 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     (segmentation(intensity=[{"step": "window", "centre": 40, "widht": 80}]), "widht: this key is not known"),
     (segmentation(intensity=[{"step": "quantiles", "low": 0.9, "high": 0.1}]), "low 0.9 must lie below high 0.1"),
     (segmentation(spacing_mm=[0, 1, 1]), "each spacing_mm must lie from"),
-    (segmentation("NCHW"), "strategy 'per-slice' goes with preprocessing.layout NCHW"),
+    (segmentation("NCHW"), "strategy 'per-slice' or 'tiles' goes with preprocessing.layout NCHW"),
     (segmentation() | {"postprocessing": {"kind": "regions", "regions": [{"name": "bright", "output": "parts", "channel": 2}]}},
      "channel 2 of 'parts' is not there"),
     (segmentation() | {"postprocessing": {"kind": "regions", "regions": [{"name": "bright", "output": "other"}]}},

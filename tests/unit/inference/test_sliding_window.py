@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vigil.domain.manifest.strategy import SlidingWindow
+from vigil.domain.manifest.strategy import SlidingWindow, Tiles
 from vigil.inference.errors import InferenceFailed
 from vigil.inference.strategy.sliding_window import importance_map, slid
 
@@ -23,8 +23,8 @@ def network(windows: Values) -> Mapping[str, Values]:
     return {"logits": np.concatenate([windows * ramp, windows[:, :, ::-1] * 0.5 + 0.1], axis=1)}
 
 
-def plain(tensor: Values, rule: SlidingWindow) -> Values:
-    sides, count = rule.window, tensor.shape[1:]
+def plain(tensor: Values, rule: SlidingWindow | Tiles) -> Values:
+    sides, count = rule.sides, tensor.shape[1:]
     pads = [max(0, side - had) for side, had in zip(sides, count, strict=True)]
     padded = np.pad(tensor, [(0, 0), *((pad // 2, pad - pad // 2) for pad in pads)], constant_values=rule.padding)
     starts = []
@@ -62,7 +62,21 @@ def test_the_blend_is_that_of_the_definition(shape: tuple[int, int, int], blend:
     rule = SlidingWindow.model_validate(
         {"kind": "sliding-window", "window": (8, 6, 8), "overlap": overlap, "blend": blend, "batch": batch, "padding": -1.0})
     tensor = np.random.default_rng(7).normal(size=(1, *shape)).astype(np.float32)
-    ours = slid(tensor, rule, lambda windows: [network(windows)], ["logits"])["logits"]
+    ours = slid(tensor, rule, lambda windows: [network(windows)], ["logits"]).maps["logits"]
+    theirs = plain(tensor, rule)
+    assert ours.shape == (2, *shape)
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    np.testing.assert_array_equal(ours.argmax(axis=0), theirs.argmax(axis=0))
+
+
+@pytest.mark.parametrize("shape", [(19, 26), (8, 6), (5, 20), (3, 4)])
+@pytest.mark.parametrize(("blend", "overlap"), [("gaussian", 0.25), ("gaussian", 0.5), ("constant", 0.6)])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_tiles_are_blended_in_two_dimensions_alike(shape: tuple[int, int], blend: str, overlap: float, batch: int) -> None:
+    rule = Tiles.model_validate(
+        {"kind": "tiles", "tile": (8, 6), "overlap": overlap, "blend": blend, "batch": batch, "padding": -1.0})
+    tensor = np.random.default_rng(7).normal(size=(1, *shape)).astype(np.float32)
+    ours = slid(tensor, rule, lambda tiles: [network(tiles)], ["logits"]).maps["logits"]
     theirs = plain(tensor, rule)
     assert ours.shape == (2, *shape)
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
@@ -82,8 +96,8 @@ def test_the_importance_is_largest_in_the_middle_and_never_nothing() -> None:
 def test_windows_may_be_run_in_pieces() -> None:
     rule = SlidingWindow(kind="sliding-window", window=(4, 4, 4), batch=4)
     tensor = np.random.default_rng(1).normal(size=(1, 9, 8, 7)).astype(np.float32)
-    whole = slid(tensor, rule, lambda windows: [network(windows)], ["logits"])["logits"]
-    pieces = slid(tensor, rule, lambda windows: [network(one[None]) for one in windows], ["logits"])["logits"]
+    whole = slid(tensor, rule, lambda windows: [network(windows)], ["logits"]).maps["logits"]
+    pieces = slid(tensor, rule, lambda windows: [network(one[None]) for one in windows], ["logits"]).maps["logits"]
     np.testing.assert_array_equal(whole, pieces)
 
 

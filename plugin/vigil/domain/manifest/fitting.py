@@ -20,7 +20,7 @@ from vigil.domain.manifest.outputs import (
 from vigil.domain.manifest.postprocessing import RegionRule, Regions
 from vigil.domain.manifest.preprocessing import MOST_CHANNELS, TensorPreprocessing
 from vigil.domain.manifest.sides import insist_it_can_be_held
-from vigil.domain.manifest.strategy import PerSlice, SlidingWindow
+from vigil.domain.manifest.strategy import PerSlice, SlidingWindow, Tiles
 from vigil.domain.manifest.strict import CodeEntry
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ def insist_the_parts_fit(manifest: Manifest) -> None:
                 raise ValueError(f"outputs '{output.name}': the tensor '{tensor}' is none of network.outputs")
         if isinstance(manifest.strategy, SlidingWindow) and not isinstance(output, Segmentation | HeatMap):
             raise ValueError(f"outputs '{output.name}': a sliding window blends segmentations and heat maps, no {output.kind}")
+        if isinstance(manifest.strategy, Tiles) and isinstance(output, Regression):
+            raise ValueError(f"outputs '{output.name}': the number that a tile gives is none of the image")
     for region in rule.regions:
         _region(region, outputs)
     names = {region.name for region in rule.regions}
@@ -65,8 +67,8 @@ def insist_the_parts_fit(manifest: Manifest) -> None:
 
 def _strategy(manifest: Manifest, input_: TensorPreprocessing) -> None:
     strategy = manifest.strategy
-    if input_.of_slices != isinstance(strategy, PerSlice):
-        raise ValueError("strategy 'per-slice' goes with preprocessing.layout NCHW or NHWC, and no other does")
+    if input_.of_slices != isinstance(strategy, PerSlice | Tiles):
+        raise ValueError("strategy 'per-slice' or 'tiles' goes with preprocessing.layout NCHW or NHWC, and no other does")
     if isinstance(strategy, PerSlice):
         channels = len(input_.channels) * (2 * strategy.neighbours + 1)
         if channels > MOST_CHANNELS:
@@ -75,6 +77,8 @@ def _strategy(manifest: Manifest, input_: TensorPreprocessing) -> None:
         insist_it_can_be_held("a batch of slices", (strategy.batch, channels, height or 1, width or 1))
     if isinstance(strategy, SlidingWindow):
         insist_it_can_be_held("strategy.window", (strategy.batch, len(input_.channels), *strategy.window))
+    if isinstance(strategy, Tiles):
+        insist_it_can_be_held("strategy.tile", (strategy.batch, len(input_.channels), *strategy.tile))
 
 
 def _ensemble(manifest: Manifest, input_: TensorPreprocessing) -> None:

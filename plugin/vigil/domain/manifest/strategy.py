@@ -1,4 +1,4 @@
-"""How a network goes over a volume: at once, window by window, or slice by slice."""
+"""How a network goes over a volume: at once, window by window, slice by slice, or tile by tile over each slice."""
 
 from __future__ import annotations
 
@@ -18,20 +18,25 @@ class WholeVolume(Strict):
     kind: Literal["whole-volume"] = "whole-volume"
 
 
-class SlidingWindow(Strict):
-    """Window by window, overlapping, the results blended (as MONAI's sliding window inferer)."""
+class Overlapping(Strict):
+    """How windows, or tiles, overlap and are blended (as MONAI's sliding window inferer does it)."""
 
-    kind: Literal["sliding-window"]
-    window: Sides
     overlap: Finite = Field(default=0.25, ge=0, lt=1)
     """Share of a window that the next one covers again."""
     blend: Literal["gaussian", "constant"] = "gaussian"
     sigma: Finite = Field(default=0.125, gt=0, le=1)
     """Width of the Gaussian, as a share of the window's side."""
     padding: Finite = 0.0
-    """Value (of the prepared tensor) around a volume that is smaller than the window."""
+    """Value (of the prepared tensor) around what is smaller than the window."""
     batch: int = Field(default=1, ge=1, le=LARGEST_BATCH)
     """Windows that are run together; 1 for a graph of a fixed batch of one."""
+
+
+class SlidingWindow(Overlapping):
+    """Window by window, overlapping, the results blended."""
+
+    kind: Literal["sliding-window"]
+    window: Sides
 
     @model_validator(mode="after")
     def _possible(self) -> SlidingWindow:
@@ -39,6 +44,31 @@ class SlidingWindow(Strict):
             raise ValueError("each side of window must be 1 or more")
         insist_it_can_be_held("window", (self.batch, *self.window))
         return self
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        return self.window
+
+
+class Tiles(Overlapping):
+    """Tile by tile over each slice across the first axis (2D), for an image that is larger than what the network takes. Maps are
+    blended; of a classification the tile with the largest probability counts for each class; boxes of all tiles are thinned
+    out together."""
+
+    kind: Literal["tiles"]
+    tile: tuple[int, int]
+    """Rows and columns of the network's input."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Tiles:
+        if any(side < 1 for side in self.tile):
+            raise ValueError("each side of tile must be 1 or more")
+        insist_it_can_be_held("tile", (self.batch, *self.tile))
+        return self
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        return self.tile
 
 
 class PerSlice(Strict):
@@ -51,4 +81,4 @@ class PerSlice(Strict):
     """Slices that are run together; 1 for a graph of a fixed batch of one."""
 
 
-Strategy = Annotated[WholeVolume | SlidingWindow | PerSlice, Field(discriminator="kind")]
+Strategy = Annotated[WholeVolume | SlidingWindow | PerSlice | Tiles, Field(discriminator="kind")]

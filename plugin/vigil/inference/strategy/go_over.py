@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from vigil.domain.manifest.strategy import PerSlice, SlidingWindow, Strategy
+from vigil.domain.manifest.strategy import PerSlice, SlidingWindow, Strategy, Tiles
 from vigil.inference.errors import InferenceFailed
 from vigil.inference.forward import Forward
 from vigil.inference.strategy.per_slice import slice_by_slice
 from vigil.inference.strategy.sliding_window import slid
+from vigil.inference.strategy.tiles import Tile, tile_by_tile
 
 Values = NDArray[np.float32]
 
@@ -19,10 +20,11 @@ Values = NDArray[np.float32]
 @dataclass(frozen=True, eq=False)
 class Given:
     """What a network gave of a volume. ``maps``: outputs of the volume's own axes, [channels, D, H, W]. ``entries``: the others,
-    one entry for each slice, or a single one of the whole."""
+    one entry for each slice, for each of the ``tiles`` where there are any, or a single one of the whole."""
 
     maps: dict[str, Values] = field(default_factory=dict)
     entries: dict[str, list[Values]] = field(default_factory=dict)
+    tiles: tuple[Tile, ...] = ()
 
 
 def go_over(tensor: Values, strategy: Strategy, forward: Forward) -> Given:
@@ -32,7 +34,9 @@ def go_over(tensor: Values, strategy: Strategy, forward: Forward) -> Given:
     """
     if isinstance(strategy, SlidingWindow):
         names = sorted(forward.spatial)
-        return Given(slid(tensor, strategy, lambda windows: forward.batched(windows, strategy.batch), names))
+        return Given(slid(tensor, strategy, lambda windows: forward.batched(windows, strategy.batch), names).maps)
+    if isinstance(strategy, Tiles):
+        return Given(*tile_by_tile(tensor, strategy, forward))
     if isinstance(strategy, PerSlice):
         entries = slice_by_slice(tensor, strategy, forward)
         maps = {name: _stacked(name, entries.pop(name), tensor.shape[1:]) for name in sorted(forward.spatial)}

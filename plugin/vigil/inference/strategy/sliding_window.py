@@ -1,4 +1,5 @@
-"""Window by window over a volume, the results blended by an importance that falls off from the middle of each window.
+"""Window by window over a volume, or tile by tile over an image, the results blended by an importance that falls off from the
+middle of each window.
 
 The places of the windows, the importance and its least value are those of MONAI 1.x (``SlidingWindowInferer``,
 ``dense_patch_slices``, ``compute_importance_map``), so that a network answers here as where it was trained.
@@ -7,57 +8,77 @@ The places of the windows, the importance and its least value are those of MONAI
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vigil.domain.manifest.strategy import SlidingWindow
+from vigil.domain.manifest.strategy import SlidingWindow, Tiles
 from vigil.inference.errors import InferenceFailed
 
 Values = NDArray[np.float32]
 LEAST_IMPORTANCE = 1e-3
 
 
+Rule = SlidingWindow | Tiles
+
+
+@dataclass(frozen=True, eq=False)
+class Slid:
+    """``maps``: blended, [channels, ...]. ``entries``: of the other outputs, one for each window. ``corners``: first place of
+    each window, below 0 where it begins with padding."""
+
+    maps: dict[str, Values]
+    entries: dict[str, list[Values]]
+    corners: tuple[tuple[int, ...], ...]
+
+
 def slid(
-    tensor: Values, rule: SlidingWindow, run: Callable[[Values], Iterable[Mapping[str, Values]]], names: Sequence[str]
-) -> dict[str, Values]:
-    """``tensor``: [C, D, H, W]. ``run``: of some windows [N, C, D, H, W], in one piece or several. The blended outputs of these
-    names, each [channels, D, H, W].
+    tensor: Values, rule: Rule, run: Callable[[Values], Iterable[Mapping[str, Values]]], names: Sequence[str]
+) -> Slid:
+    """``tensor``: [C, D, H, W] for windows, [C, H, W] for tiles. ``run``: of some windows [N, C, ...], in one piece or several.
+    ``names``: of the outputs that are blended.
 
     Raises: InferenceFailed where an output has not the window's shape; what ``run`` raises.
     """
     padded, inner = _padded(tensor, rule)
     shape = padded.shape[1:]
     windows = [
-        tuple(slice(start, start + side) for start, side in zip(place, rule.window, strict=True))
-        for place in product(*(_starts(count, side, rule.overlap) for count, side in zip(shape, rule.window, strict=True)))
+        tuple(slice(start, start + side) for start, side in zip(place, rule.sides, strict=True))
+        for place in product(*(_starts(count, side, rule.overlap) for count, side in zip(shape, rule.sides, strict=True)))
     ]
     importance = importance_map(rule)
     sums: dict[str, Values] = {}
+    entries: dict[str, list[Values]] = {}
     weights = np.zeros(shape, np.float32)
     for first in range(0, len(windows), rule.batch):
         chosen = windows[first:first + rule.batch]
         pieces = list(run(np.stack([padded[(slice(None), *window)] for window in chosen])))
         for name in names:
             values = np.concatenate([piece[name] for piece in pieces])
-            if values.ndim != 5 or values.shape[2:] != rule.window:
-                raise InferenceFailed(f"the output '{name}' has shape {values.shape}, not that of its window {rule.window}")
+            if values.shape[2:] != rule.sides:
+                raise InferenceFailed(f"the output '{name}' has shape {values.shape}, not that of its window {rule.sides}")
             total = sums.setdefault(name, np.zeros((values.shape[1], *shape), np.float32))
             for window, value in zip(chosen, values, strict=True):
                 total[(slice(None), *window)] += value * importance
         for window in chosen:
             weights[window] += importance
-    return {name: np.ascontiguousarray((total / weights)[(slice(None), *inner)]) for name, total in sums.items()}
+        for piece in pieces:
+            for name in piece.keys() - set(names):
+                entries.setdefault(name, []).extend(piece[name])
+    maps = {name: np.ascontiguousarray((total / weights)[(slice(None), *inner)]) for name, total in sums.items()}
+    corners = tuple(tuple(at.start - start.start for at, start in zip(window, inner, strict=True)) for window in windows)
+    return Slid(maps, entries, corners)
 
 
-def importance_map(rule: SlidingWindow) -> Values:
-    """[D, H, W] of a window: 1 everywhere, or a Gaussian that is never less than a thousandth."""
+def importance_map(rule: Rule) -> Values:
+    """Of a window: 1 everywhere, or a Gaussian that is never less than a thousandth."""
     if rule.blend == "constant":
-        return np.ones(rule.window, np.float32)
+        return np.ones(rule.sides, np.float32)
     importance = np.ones((), np.float32)
-    for side in rule.window:
+    for side in rule.sides:
         places = np.arange(side, dtype=np.float32) - np.float32((side - 1) / 2)
         bell = np.exp(places**2 / np.float32(-2 * (side * rule.sigma) ** 2))
         importance = importance[..., None] * bell
@@ -71,9 +92,9 @@ def _starts(count: int, side: int, overlap: float) -> list[int]:
     return [min(index * step, count - side) for index in range(needed + 1)]
 
 
-def _padded(tensor: Values, rule: SlidingWindow) -> tuple[Values, tuple[slice, ...]]:
+def _padded(tensor: Values, rule: Rule) -> tuple[Values, tuple[slice, ...]]:
     """At least as large as a window, and where the tensor lies in it."""
-    missing = [max(0, side - count) for side, count in zip(rule.window, tensor.shape[1:], strict=True)]
+    missing = [max(0, side - count) for side, count in zip(rule.sides, tensor.shape[1:], strict=True)]
     before = [gap // 2 for gap in missing]
     inner = tuple(slice(start, start + count) for start, count in zip(before, tensor.shape[1:], strict=True))
     if not any(missing):
