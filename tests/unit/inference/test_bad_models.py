@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from inference_cases import ball, endless, installed, runtime
+from inference_cases import ball, endless, installed, manifest_of, runtime
 from manifest_cases import (
+    CODE,
     classifier,
     detector,
     graph,
@@ -175,6 +176,25 @@ def test_a_good_run_closes_the_breaker_and_a_stop_does_not_count() -> None:
     assert breaker.reason("other") is None
 
 
+def hyperdense(**changes: Any) -> dict[str, Any]:
+    """The one kind that is not run by its description."""
+    whole = manifest_of("case", b"")
+    return {key: whole[key] for key in ("preprocessing", "network", "postprocessing")} | {"measurements": []} | changes
+
+
+def flat_outline(**rule: Any) -> dict[str, Any]:
+    return {
+        "inputs": [{"name": "film", "dimensions": 2, "minimum_slices": 1}],
+        "preprocessing": {"kind": "tensor", "orientation": "SPL", "layout": "NCHW"},
+        "strategy": {"kind": "tiles", "tile": [32, 32]},
+        "network": {"file": "model.onnx", "input": "image", "outputs": ["logits"]},
+        "outputs": [{"kind": "heat-map", "name": "heat", "tensor": "logits"}],
+        "postprocessing": {"kind": "regions", "regions": [{"name": "bright", "output": "heat", **rule}]},
+        "measurements": [{"name": "score", "kind": "score", "output": "heat"}],
+        "finding": classifier()["finding"],
+    }
+
+
 CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     (segmentation(orientation="LRA"), "orientation 'LRA' is none"),
     (segmentation(intensity=[{"step": "window", "centre": 40, "widht": 80}]), "widht: this key is not known"),
@@ -202,6 +222,10 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
      "age_years can never be met"),
     (segmentation() | {"files": {"model.onnx": "12"}}, "files.model.onnx"),
     (segmentation() | {"files": {}}, "has no SHA-256 under 'files'"),
+    (hyperdense(ensemble={"flips": ["W"]}), "go with preprocessing of kind 'tensor'"),
+    (hyperdense(operating_points={}, finding={"concept": CODE, "category": CODE, "site": CODE, "measurement": CODE, "unit": "mL",
+                                              "measured": "{value}"}), "goes with a finding that decides"),
+    (flat_outline(plausible_ml={"minimum": 1}), "minimum_ml, plausible_ml and largest_open_share are of volumes"),
 ]  # fmt: skip
 
 
@@ -213,5 +237,5 @@ def test_a_manifest_that_contradicts_itself_is_refused_with_its_line(parts: dict
 
 
 def test_the_cases_themselves_are_right_manifests() -> None:
-    for parts in (segmentation(), segmentation("NDHWC"), classifier(), detector()):
+    for parts in (segmentation(), segmentation("NDHWC"), classifier(), detector(), hyperdense(), flat_outline()):
         assert parse_manifest(text_of(manifest({"model.onnx": looking_aside(), "other.onnx": of_boxes()}, **parts))).id == "case"

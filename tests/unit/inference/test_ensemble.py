@@ -191,6 +191,33 @@ def test_every_network_of_an_ensemble_is_held_to_its_hash_and_to_the_manifest(tm
         runtime(tmp_path).load(other)
 
 
+def test_a_locator_runs_once_before_all_networks_of_an_ensemble(tmp_path: Path) -> None:
+    """The locator finds the bright body; the first network's threshold is lower than the second's, so the mean lies between."""
+    files = {"locator.onnx": steep(0.5), "model.onnx": steep(0.3), "second.onnx": steep(0.6)}
+    named = {"input": "image", "outputs": ["logits"]}
+    parts = heat(files=["second.onnx"], flips=["DHW"]) | {
+        "locator": {"network": {"file": "locator.onnx", **named}, "shape": [16, 16, 16], "output": "logits", "channel": 0,
+                    "threshold": 0.0, "least_share": 0.01, "margin": 0.2}}
+    parts["preprocessing"] |= {"interpolation": "nearest-exact"}
+    parts["postprocessing"]["regions"][0]["threshold"] = 0.4
+    body = np.zeros(SHAPE, np.bool_)
+    body[2:6, 3:10, 2:8] = True
+    model = install(tmp_path / "models", files, **parts)
+    assert model.manifest is not None
+    assert [network.file for network in model.manifest.networks] == ["locator.onnx", "model.onnx", "second.onnx"]
+    inference = run(tmp_path, model, np.where(body, np.float32(0.55), np.float32(0.1)))
+    # 0.55: near 1 of the first network, near 0 of the second; the mean is about 0.5, of the air around 0.
+    np.testing.assert_array_equal(inference.masks["bright"], body)
+    assert set(inference.timings_s) == {"resample", "locator", "network", "postprocess"}
+
+
+def steep(level: float) -> bytes:
+    nodes = [helper.make_node("Sub", ["image", "level"], ["above"]), helper.make_node("Mul", ["above", "factor"], ["logits"])]
+    sides = ["n", 1, "d", "h", "w"]
+    constants = {"level": np.array(level, np.float32), "factor": np.array(200.0, np.float32)}
+    return graph(nodes, constants, sides, {"logits": sides})
+
+
 @pytest.mark.parametrize(("parts", "said"), [
     (segmentation() | {"ensemble": {}}, "has 'files' of further networks, 'flips', or both"),
     (segmentation() | {"ensemble": {"files": ["model.onnx"]}}, "is network.file already"),
