@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from vigil.domain.errors import Category, VigilError
-from vigil.domain.manifest import Manifest
 from vigil.domain.manifest.golden import GoldenCase
 from vigil.inference.golden_file import Golden, read_golden
 from vigil.inference.outcome import Inference
@@ -82,7 +81,7 @@ def accept(model: InstalledModel, *, provider: str, threads: int, memory_budget_
             runtime.load(model)
         except VigilError as error:
             return Acceptance(model.model_id, version, digest, problem=error.message, category=error.category.value)
-        cases = tuple(_run(runtime, model, model.manifest, case) for case in model.manifest.golden)
+        cases = tuple(_run(runtime, model, case) for case in model.manifest.golden)
         return Acceptance(model.model_id, version, digest, runtime.describe(model.model_id), cases=cases)
 
 
@@ -98,12 +97,12 @@ def own_runtime(provider: str, threads: int, memory_budget_mib: int) -> Iterator
             runtime.close()
 
 
-def _run(runtime: Runtime, model: InstalledModel, manifest: Manifest, case: GoldenCase) -> CaseResult:
+def _run(runtime: Runtime, model: InstalledModel, case: GoldenCase) -> CaseResult:
     begun = time.perf_counter()
     try:
         golden = read_golden(model, case.file)
-        inference = runtime.run(model, golden.volumes[manifest.inputs[0].name], operating_point=case.operating_point,
-                                stop=threading.Event())
+        inference = runtime.run(model, golden.reference, operating_point=case.operating_point, stop=threading.Event(),
+                                further=golden.further)
     except VigilError as error:
         return CaseResult(case.name, "failed", None, case.value, None, {}, time.perf_counter() - begun, error.message,
                           error.category.value)

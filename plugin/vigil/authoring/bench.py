@@ -52,11 +52,12 @@ def measure(model: InstalledModel, *, runs: int, provider: str, threads: int, me
             begun = time.perf_counter()
             runtime.load(model)
             load_s = time.perf_counter() - begun
-            volume = read_golden(model, case.file).volumes[manifest.inputs[0].name]
+            golden = read_golden(model, case.file)
             took: list[tuple[float, float]] = []
             for _ in range(runs + 1):
                 begun, cpu = time.perf_counter(), time.process_time()
-                runtime.run(model, volume, operating_point=case.operating_point, stop=threading.Event())
+                runtime.run(model, golden.reference, operating_point=case.operating_point, stop=threading.Event(),
+                            further=golden.further)
                 took.append((time.perf_counter() - begun, time.process_time() - cpu))
         except VigilError as error:
             raise NoGoldenCase(f"{model.model_id} does not run here: {error.message}") from error

@@ -58,22 +58,25 @@ def make_golden(folder: Path, images: Path, name: str, now: datetime) -> Made:
     file = f"golden/{name.replace(' ', '-').lower()}.npz"
     if file in model.manifest.files or (folder / file).exists():
         raise NothingToChange(f"the package has {file} already; take it out of folder and manifest, or give another name")
-    volume = _volume(images, model.manifest, now)
+    volumes = _volumes(images, model.manifest, now)
+    reference, *others = volumes
     with own_runtime("cpu", 2, 4096) as runtime:
         runtime.load(model)
-        found = runtime.run(model, volume, operating_point="default", stop=threading.Event())
-    content = golden_bytes(Golden({model.manifest.inputs[0].name: volume}, dict(found.masks)))
+        found = runtime.run(model, volumes[reference], operating_point="default", stop=threading.Event(),
+                            further={name: volumes[name] for name in others})
+    content = golden_bytes(Golden(volumes, dict(found.masks)))
     text = named((folder / FILE).read_text("utf-8"), name, file, sha256(content).hexdigest(), found.answer)
     (folder / file).parent.mkdir(exist_ok=True)
     (folder / file).write_bytes(content)
     (folder / FILE).write_text(text, "utf-8")
     measured = found.answer.measured
     return Made(file, found.answer.kind.value, found.answer.sentence, None if measured is None else measured.value,
-                {region: int(mask.sum()) for region, mask in found.masks.items()}, len(volume.voxels), len(content))
+                {region: int(mask.sum()) for region, mask in found.masks.items()},
+                sum(len(volume.voxels) for volume in volumes.values()), len(content))
 
 
-def _volume(images: Path, manifest: Manifest, now: datetime) -> Volume:
-    """Of the series that the manifest would choose in a hospital."""
+def _volumes(images: Path, manifest: Manifest, now: datetime) -> dict[str, Volume]:
+    """By input, of the series that the manifest would choose in a hospital."""
     paths: dict[str, Path] = {}
     headers: list[ImageHeader] = []
     for path in sorted(item for item in images.rglob("*") if item.is_file()):
@@ -86,10 +89,11 @@ def _volume(images: Path, manifest: Manifest, now: datetime) -> Volume:
         raise NotAccepted(f"no DICOM image was found in {images}")
     content = StudyContent("golden", "", tuple(sorted(headers, key=lambda item: item.sop_instance_uid)))
     appraisal = appraise(content, manifest, now=now, quiet_since=now - A_QUIET_WHILE)
-    if appraisal.verdict is not Verdict.WANTED or appraisal.stack is None:
+    if appraisal.verdict is not Verdict.WANTED:
         why = "they are not of its kind" if appraisal.reason is None else appraisal.reason.text
         raise NotAccepted(f"the package would not analyse these images: {why}")
-    return straighten(load_stack(appraisal.stack, lambda image: paths[image].read_bytes()).volume).volume
+    return {wanted.name: straighten(load_stack(stack, lambda image: paths[image].read_bytes()).volume).volume
+            for wanted, stack in zip(manifest.inputs, appraisal.stacks, strict=True)}
 
 
 def named(text: str, name: str, file: str, digest: str, answer: Answer) -> str:

@@ -100,7 +100,8 @@ class Reason:
 @dataclass(frozen=True)
 class InputInstance:
     """One image that was analysed. ``content_sha256`` is of the data set without its file meta information. ``frames``: which
-    of a multi-frame image, from 1; empty of any other."""
+    of a multi-frame image, from 1; empty of any other. ``input``: which of the model's inputs it served; empty where the model
+    has one, and where nothing was selected."""
 
     orthanc_id: str
     sop_instance_uid: str
@@ -108,6 +109,7 @@ class InputInstance:
     series_instance_uid: str
     content_sha256: str
     frames: tuple[int, ...] = ()
+    input: str = ""
 
     @property
     def images(self) -> int:

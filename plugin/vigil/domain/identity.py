@@ -26,7 +26,8 @@ def inputs_digest(inputs: Iterable[InputInstance]) -> str:
 
 def _named(item: InputInstance) -> str:
     frames = "".join(f" {frame}" for frame in item.frames)
-    return f"{item.sop_instance_uid} {item.content_sha256}{frames}"
+    served = f" as {item.input}" if item.input else ""
+    return f"{item.sop_instance_uid} {item.content_sha256}{frames}{served}"
 
 
 def analysis_id(

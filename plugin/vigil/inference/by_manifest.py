@@ -20,6 +20,7 @@ from vigil.domain.manifest.postprocessing import Regions
 from vigil.domain.manifest.strategy import WholeVolume
 from vigil.imaging.placing import Box, PlacedGrid, plan
 from vigil.imaging.volume import Volume
+from vigil.inference.aligned import Aligned, aligned
 from vigil.inference.borders import borders
 from vigil.inference.calibrate import calibrated
 from vigil.inference.decide import finding_of, judge, not_analysed, not_measured
@@ -37,6 +38,7 @@ from vigil.inference.prepare import Prepared, prepare, wanted_of
 from vigil.inference.regions import Understood, outline, patient_boxes, understood
 from vigil.inference.session import NetworkSession
 from vigil.inference.strategy.go_over import Given, go_over
+from vigil.inference.tensor_form import channels_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,27 +76,34 @@ class Parts:
             session, self.input_.layout, self.input_.dtype,
             frozenset(output.tensor for output in outputs if isinstance(output, Segmentation | HeatMap)),
             tuple((output.boxes, output.scores) for output in outputs if isinstance(output, Detection)), leave,
+            channels_of(self.manifest.network, self.manifest), len(self.input_.channels),
         )
+
+    def prepared(self, volumes: Aligned, *, box: Box | None = None, on: tuple[int, int, int] | None = None) -> Prepared:
+        return prepare(volumes, self.input_, self.manifest.reference.name, box=box, on=on)
 
 
 def analyse(
     volume: Volume, manifest: Manifest, locator: NetworkSession | None, networks: Sequence[NetworkSession],
-    operating_point: str, leave: Leave,
+    operating_point: str, leave: Leave, further: Mapping[str, Volume] | None = None,
 ) -> Inference:
-    """The answer, its regions on the source's own voxels, and boxes in the patient. ``networks``: the one that decides, or all
-    of an ensemble.
+    """The answer, its regions on the source's own voxels, and boxes in the patient. ``volume``: of the first input; ``further``:
+    of the others, by name. ``networks``: the one that decides, or all of an ensemble.
 
     Raises: InferenceFailed where the network gives what the manifest does not say, or no number; those of
     :meth:`NetworkSession.run`.
     """
     parts, timings, provider = Parts.of(manifest), dict[str, float](), networks[0].provider
     try:
+        begun = time.perf_counter()
+        volumes = aligned(volume, further or {}, manifest)
+        timings["resample"] = time.perf_counter() - begun
         box = None
         if locator is not None:
-            parts, box = _located(volume, parts, locator, leave, timings)
+            parts, box = _located(volumes, parts, locator, leave, timings)
         begun = time.perf_counter()
-        prepared = prepare(volume, parts.input_, box=box)
-        timings["resample"] = timings.get("resample", 0.0) + time.perf_counter() - begun
+        prepared = parts.prepared(volumes, box=box)
+        timings["resample"] += time.perf_counter() - begun
         begun = time.perf_counter()
         grid = prepared.grid
         found, spread = _predicted(parts, prepared, volume, members_of(networks, manifest.ensemble), leave)
@@ -143,22 +152,23 @@ def _alone(parts: Parts, found: Understood, grid: PlacedGrid, volume: Volume) ->
 
 
 def _located(
-    volume: Volume, parts: Parts, session: NetworkSession, leave: Leave, timings: dict[str, float]
+    volumes: Aligned, parts: Parts, session: NetworkSession, leave: Leave, timings: dict[str, float]
 ) -> tuple[Parts, Box]:
     """The box for the deciding network, and its preparation with what was settled on the locator's input."""
     rule = parts.manifest.locator
     if rule is None:
         raise InferenceFailed("the manifest has no locator")
+    volume = volumes.reference
     begun = time.perf_counter()
-    prepared = prepare(volume, parts.input_, on=rule.shape)
+    prepared = parts.prepared(volumes, on=rule.shape)
     if parts.input_.settled_by_locator:
         steps = settled(prepared.grid.voxels, parts.input_.intensity)
         parts = replace(parts, input_=parts.input_.model_copy(update={"intensity": steps}))
-    timings["resample"] = time.perf_counter() - begun
+    timings["resample"] += time.perf_counter() - begun
     begun = time.perf_counter()
-    given = go_over(
-        prepared.tensor, WholeVolume(), Forward(session, "NCDHW", "float32", frozenset({rule.output}), (), leave)
-    )
+    given = go_over(prepared.tensor, WholeVolume(), Forward(
+        session, "NCDHW", "float32", frozenset({rule.output}), (), leave, channels_of(rule.network, parts.manifest),
+        len(parts.input_.channels)))
     likely: Mask = np.asarray(_channel(given, rule.output, rule.channel) > rule.threshold, np.bool_)
     turned, _, _ = plan(volume, wanted_of(parts.input_))
     shape = tuple(volume.voxels.shape[axis] for axis in turned.axes)

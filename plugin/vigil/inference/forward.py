@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,14 +28,19 @@ class Forward:
     spatial: frozenset[str]
     detections: tuple[tuple[str, str], ...]
     leave: Leave
+    ports: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """By input of the graph, which channels it is given; empty where it has one input for all."""
+    channels: int = 1
+    """Of the prepared tensor: a slice with neighbours has them again for each."""
 
     def __call__(self, batch: Values) -> Outputs:
         """``batch``: [N, C, ...]. Every output in float32.
 
         Raises: InferenceFailed for a value that is no number; those of :meth:`NetworkSession.run`.
         """
-        given = np.moveaxis(batch, 1, -1) if self.layout.endswith("C") else batch
-        outputs = self.session.run(np.ascontiguousarray(_as(self.dtype, given)), self.leave)
+        given = {port: self._tensor(batch[:, self._of_every_neighbour(chosen, batch.shape[1])])
+                 for port, chosen in self.ports.items()}
+        outputs = self.session.run(given or self._tensor(batch), self.leave)
         for name, values in outputs.items():
             # One sum instead of a mask: a NaN or an infinity anywhere makes it so.
             if not np.isfinite(values.sum(dtype=np.float64)):
@@ -71,6 +76,13 @@ class Forward:
                 continue
             start += size
         return done
+
+    def _tensor(self, batch: Values) -> NDArray[np.number]:
+        turned = np.moveaxis(batch, 1, -1) if self.layout.endswith("C") else batch
+        return np.ascontiguousarray(_as(self.dtype, turned))
+
+    def _of_every_neighbour(self, chosen: tuple[int, ...], count: int) -> list[int]:
+        return [first + channel for first in range(0, count, self.channels) for channel in chosen]
 
     def _channels_first(self, name: str, values: Values) -> Values:
         if name in self.spatial and self.layout.endswith("C") and values.ndim == len(self.layout):

@@ -20,10 +20,19 @@ LARGEST_BYTES = 2 << 30
 
 @dataclass(frozen=True, eq=False)
 class Golden:
-    """``volumes``: by the name of the input. ``regions``: by name, [slice, row, column] of the first input."""
+    """``volumes``: by the name of the input, the first one first. ``regions``: by name, [slice, row, column] of the first."""
 
     volumes: dict[str, Volume]
     regions: dict[str, Mask]
+
+    @property
+    def reference(self) -> Volume:
+        return next(iter(self.volumes.values()))
+
+    @property
+    def further(self) -> dict[str, Volume]:
+        """Of the inputs beside the first."""
+        return dict(list(self.volumes.items())[1:])
 
 
 def read_golden(model: InstalledModel, file: str) -> Golden:
@@ -32,7 +41,7 @@ def read_golden(model: InstalledModel, file: str) -> Golden:
         raise ModelInvalid("the package has no manifest that can be read")
     arrays = _arrays(model.read_file(file), file)
     volumes = {item.name: _volume(arrays, item.name, file) for item in model.manifest.inputs}
-    shape = volumes[model.manifest.inputs[0].name].voxels.shape
+    shape = volumes[model.manifest.reference.name].voxels.shape
     regions: dict[str, Mask] = {}
     for key, array in arrays.items():
         if not key.startswith("region."):

@@ -1,4 +1,4 @@
-"""From a volume to the tensor of a network: axes, voxels, values, channels, as the manifest says."""
+"""From the volumes of a model's inputs to the tensor of a network: axes, voxels, values, channels, as the manifest says."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vigil.domain.manifest import TensorPreprocessing
 from vigil.imaging.placing import Box, PlacedGrid, Wanted, place
-from vigil.imaging.volume import Volume
+from vigil.inference.aligned import Aligned
 from vigil.inference.intensity import stepped
 
 Values = NDArray[np.float32]
@@ -31,13 +31,23 @@ def wanted_of(input_: TensorPreprocessing) -> Wanted:
 
 
 def prepare(
-    volume: Volume, input_: TensorPreprocessing, *, box: Box | None = None, on: tuple[int, int, int] | None = None
+    volumes: Aligned, input_: TensorPreprocessing, reference: str, *, box: Box | None = None,
+    on: tuple[int, int, int] | None = None,
 ) -> Prepared:
-    """``box``: of the volume in the tensor's axes, found by an earlier network. ``on``: that network's own shape.
+    """``reference``: the name of the first input. ``box``: of its volume in the tensor's axes, found by an earlier network.
+    ``on``: that network's own shape.
 
     Raises: NothingToSee.
     """
     wanted = wanted_of(input_)
-    grid = place(volume, wanted if on is None else wanted.on(on), box)
-    common = stepped(grid.voxels, input_.intensity)
-    return Prepared(np.stack([stepped(common, steps) for steps in input_.channels]), grid)
+    wanted = wanted if on is None else wanted.on(on)
+    grid = place(volumes.reference, wanted, box)
+    common: dict[str, Values] = {}
+    channels: list[Values] = []
+    for name, channel in zip(input_.serving(reference), input_.each_channel, strict=True):
+        if name not in common:
+            # All lie on the same voxels, so they are placed alike.
+            placed = grid if name == reference else place(volumes.further[name], wanted, box)
+            common[name] = stepped(placed.voxels, input_.intensity)
+        channels.append(stepped(common[name], channel.intensity))
+    return Prepared(np.stack(channels), grid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import prod
 
 from vigil.domain.manifest import Manifest, TensorPreprocessing
@@ -17,9 +18,11 @@ WORKING_COPIES = 26
 (models/*/CARD.md)."""
 
 
-def needed_bytes(manifest: Manifest, volume: Volume) -> int:
-    """At a run's peak, the source included. Of a network's inside only an estimate can be had."""
-    held = volume.voxels.nbytes + volume.voxels.size  # a mask is a byte a voxel
+def needed_bytes(manifest: Manifest, volume: Volume, further: Iterable[Volume] = ()) -> int:
+    """At a run's peak, the source included. ``volume``: of the first input; the others are held as they came and on its voxels.
+    Of a network's inside only an estimate can be had."""
+    others = sum(other.voxels.nbytes + volume.voxels.nbytes for other in further)
+    held = volume.voxels.nbytes + volume.voxels.size + others  # a mask is a byte a voxel
     input_ = manifest.preprocessing
     if isinstance(input_, TensorPreprocessing):
         return held + _of_tensor(manifest, input_, volume)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -91,9 +91,11 @@ class Runtime:
         self._loaded[_key(model)] = _Loaded(seen, networks, locator)
 
     def run(
-        self, model: InstalledModel, volume: Volume, *, operating_point: str, stop: threading.Event
+        self, model: InstalledModel, volume: Volume, *, operating_point: str, stop: threading.Event,
+        further: Mapping[str, Volume] | None = None,
     ) -> Inference:
-        """The model's answer. One run at a time; a second caller waits.
+        """The model's answer. One run at a time; a second caller waits. ``volume``: of the first input, on whose voxels the
+        answer's masks are; ``further``: of the others, by name, in the same frame of reference.
 
         Raises: ModelHashMismatch and its like where the package was changed since it was loaded; ModelNotLoaded;
         ModelQuarantined; ModelPaused; InferenceFailed (also for NaN or infinity, in or out);
@@ -108,11 +110,12 @@ class Runtime:
             raise InferenceFailed(f"the model has no operating point '{operating_point}'; it has {known}")
         self._refuse_changed(model, loaded)
         self._refuse_quarantined(model.model_id)
-        self._refuse_too_large(manifest, volume)
+        others = further or {}
+        self._refuse_too_large(manifest, volume, others)
         with self._turn(stop), self._breaker.guarding(model.model_id), self._marker.in_flight(model.model_id, proves=True):
             leave = Leave.within(manifest.time_limit_s, stop)
             try:
-                return _run(loaded, manifest, volume, operating_point, leave)
+                return _run(loaded, manifest, volume, others, operating_point, leave)
             except MemoryError:
                 raise OutOfMemory("not enough memory to analyse this volume") from None
 
@@ -165,8 +168,8 @@ class Runtime:
         if (reason := self._marker.reason(model_id)) is not None:
             raise ModelQuarantined(reason.text)
 
-    def _refuse_too_large(self, manifest: Manifest, volume: Volume) -> None:
-        needed = needed_bytes(manifest, volume)
+    def _refuse_too_large(self, manifest: Manifest, volume: Volume, others: Mapping[str, Volume]) -> None:
+        needed = needed_bytes(manifest, volume, others.values())
         if needed > self._budget_bytes:
             raise OutOfMemory(
                 f"the analysis would need {needed >> 20} MiB, more than the {self._budget_bytes >> 20} MiB of "
@@ -174,10 +177,13 @@ class Runtime:
             )
 
 
-def _run(loaded: _Loaded, manifest: Manifest, volume: Volume, operating_point: str, leave: Leave) -> Inference:
-    _insist_finite("the volume", volume.voxels)
+def _run(
+    loaded: _Loaded, manifest: Manifest, volume: Volume, others: Mapping[str, Volume], operating_point: str, leave: Leave
+) -> Inference:
+    for each in (volume, *others.values()):
+        _insist_finite("the volume", each.voxels)
     if isinstance(manifest.preprocessing, TensorPreprocessing):
-        return by_manifest.analyse(volume, manifest, loaded.locator, loaded.networks, operating_point, leave)
+        return by_manifest.analyse(volume, manifest, loaded.locator, loaded.networks, operating_point, leave, others)
     begun = time.perf_counter()
     grid = resample(volume, manifest.preprocessing.spacing_mm)
     resampled = time.perf_counter()

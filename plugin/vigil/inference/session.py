@@ -23,6 +23,7 @@ from vigil.inference.errors import InferenceFailed, ModelInvalid, ModelNotLoaded
 from vigil.inference.leave import Leave
 from vigil.inference.tensor_form import TensorForm
 
+Given = NDArray[np.number] | Mapping[str, NDArray[np.number]]
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 LOOK_EVERY_S = 0.05
 
@@ -35,7 +36,7 @@ NATIVE_ERRORS: tuple[type[Exception], ...] = (
 
 class NetworkSession:
     """``provider``: "cpu" or "cuda", as the session itself says, not as it was asked for. ``form``: what it will be given.
-    ``warm_shape`` and ``warm_outputs``: of its first run, on zeros.
+    ``warm_shape`` (of one input, where the graph has several) and ``warm_outputs``: of its first run, on zeros.
 
     Raises: ModelNotLoaded where the network does not load, or CUDA was asked for, not had, and the CPU not allowed in its
     place; ModelInvalid where inputs and outputs are not those of the manifest; those of :meth:`run`.
@@ -46,6 +47,7 @@ class NetworkSession:
         leave: Leave,
     ) -> None:
         self._network = network
+        self._inputs = [network.input or ""] if network.inputs is None else sorted(network.inputs)
         wanted = [PROVIDERS[provider], PROVIDERS["cpu"]] if provider != "cpu" else [PROVIDERS["cpu"]]
         if wanted[0] not in get_available_providers():
             if not allow_cpu_fallback:
@@ -74,16 +76,18 @@ class NetworkSession:
         if provider == "cuda" and self.provider != "cuda" and not allow_cpu_fallback:
             raise ModelNotLoaded(_no_gpu("the CUDA provider did not start"))
         self._insist_on_names()
-        entry = self._session.get_inputs()[0]
-        self.warm_shape = form.agreed(entry.name, entry.type, entry.shape)
-        self.warm_outputs = self.run(np.zeros(self.warm_shape, form.dtype), leave)
+        shapes = {entry.name: form.of_port(entry.name).agreed(entry.name, entry.type, entry.shape)
+                  for entry in self._session.get_inputs()}
+        self.warm_shape = shapes[self._inputs[0]]
+        self.warm_outputs = self.run({name: np.zeros(shape, form.dtype) for name, shape in shapes.items()}, leave)
 
     def describe(self) -> str:
         """For people: what runs the network."""
         return f"ONNX Runtime {__version__} {self.provider.upper()}"
 
-    def run(self, tensor: NDArray[np.number], leave: Leave) -> Mapping[str, NDArray[np.number]]:
-        """The outputs by name. Ends early when the leave is over, between two nodes of the graph.
+    def run(self, given: Given, leave: Leave) -> Mapping[str, NDArray[np.number]]:
+        """The outputs by name. ``given``: a tensor for each input of the graph by its name, or the one tensor. Ends early when
+        the leave is over, between two nodes of the graph.
 
         Raises: Stopping; TimeLimitReached; InferenceFailed; OutOfMemory.
         """
@@ -93,8 +97,9 @@ class NetworkSession:
         finished = threading.Event()
         watcher = threading.Thread(target=_terminate_on, args=(leave, finished, options), name="vigil-stop", daemon=True)
         watcher.start()
+        feeds = given if isinstance(given, Mapping) else {self._inputs[0]: given}
         try:
-            values: Any = self._session.run(list(self._network.outputs), {self._network.input: tensor}, options)
+            values: Any = self._session.run(list(self._network.outputs), feeds, options)
         except MemoryError:
             raise OutOfMemory("not enough memory to run the network") from None
         except NATIVE_ERRORS as error:
@@ -111,8 +116,9 @@ class NetworkSession:
     def _insist_on_names(self) -> None:
         inputs = {item.name: item for item in self._session.get_inputs()}
         outputs = {item.name for item in self._session.get_outputs()}
-        if list(inputs) != [self._network.input]:
-            raise ModelInvalid(f"the network's inputs are {sorted(inputs)}, and the manifest says '{self._network.input}'")
+        if sorted(inputs) != self._inputs:
+            said = f"'{self._network.input}'" if self._network.inputs is None else str(self._inputs)
+            raise ModelInvalid(f"the network's inputs are {sorted(inputs)}, and the manifest says {said}")
         if missing := set(self._network.outputs) - outputs:
             raise ModelInvalid(f"the network has no output {sorted(missing)}, which the manifest names; it has {sorted(outputs)}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from vigil.domain.manifest import Manifest, Network, TensorPreprocessing
@@ -22,12 +22,22 @@ SMALL, SMALL_OF_SHAPED = 16, 32
 
 @dataclass(frozen=True)
 class TensorForm:
-    """``layout``: a letter for each axis. ``sides``: None where only the source tells. ``small``: for those, when warming."""
+    """``layout``: a letter for each axis. ``sides``: None where only the source tells. ``small``: for those, when warming.
+    ``ports``: of a graph with several inputs, how many of the channels each is given; empty where one is given all."""
 
     layout: str
     dtype: str
     sides: tuple[int | None, ...]
     small: int = SMALL
+    ports: tuple[tuple[str, int], ...] = ()
+
+    def of_port(self, name: str) -> TensorForm:
+        """What one input of the graph is given."""
+        if not self.ports:
+            return self
+        count = dict(self.ports)[name]
+        sides = tuple(count if letter == "C" else side for letter, side in zip(self.layout, self.sides, strict=True))
+        return replace(self, sides=sides, ports=())
 
     def agreed(self, name: str, onnx_type: str, graph: Sequence[object]) -> tuple[int, ...]:
         """A shape that both the graph and the manifest allow.
@@ -60,9 +70,10 @@ def form_of(manifest: Manifest, network: Network) -> TensorForm:
     if not isinstance(input_, TensorPreprocessing):
         return TensorForm("NCDHW", "float32", (1, 1, None, None, None))
     channels = len(input_.channels)
+    blocks = 2 * manifest.strategy.neighbours + 1 if isinstance(manifest.strategy, PerSlice) else 1
     locator = manifest.locator
     if locator is not None and network == locator.network:
-        return TensorForm("NCDHW", "float32", (1, channels, *locator.shape))
+        return TensorForm("NCDHW", "float32", (1, channels, *locator.shape), ports=_ports(network, manifest, 1))
     strategy = manifest.strategy
     batch = 1
     depth, height, width = input_.shape
@@ -74,6 +85,19 @@ def form_of(manifest: Manifest, network: Network) -> TensorForm:
         height, width = strategy.tile
     elif isinstance(strategy, PerSlice):
         batch = strategy.batch
-        channels *= 2 * strategy.neighbours + 1
+        channels *= blocks
     by_letter = {"N": batch, "C": channels, "D": depth, "H": height, "W": width}
-    return TensorForm(input_.layout, input_.dtype, tuple(by_letter[letter] for letter in input_.layout), SMALL_OF_SHAPED)
+    sides = tuple(by_letter[letter] for letter in input_.layout)
+    return TensorForm(input_.layout, input_.dtype, sides, SMALL_OF_SHAPED, _ports(network, manifest, blocks))
+
+
+def channels_of(network: Network, manifest: Manifest) -> dict[str, tuple[int, ...]]:
+    """By input of the graph, which channels of the prepared tensor it is given; empty where it has one input for all."""
+    input_ = manifest.preprocessing
+    if network.inputs is None or not isinstance(input_, TensorPreprocessing):
+        return {}
+    return network.ports(input_.serving(manifest.reference.name))
+
+
+def _ports(network: Network, manifest: Manifest, blocks: int) -> tuple[tuple[str, int], ...]:
+    return tuple((name, len(channels) * blocks) for name, channels in channels_of(network, manifest).items())

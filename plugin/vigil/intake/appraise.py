@@ -1,4 +1,4 @@
-"""What a model makes of a study as it stands now: not its kind, wait, say why not, or analyse this stack.
+"""What a model makes of a study as it stands now: not its kind, wait, say why not, or analyse these stacks.
 
 A pure function of the study's content and of two times, so that it may be asked again at any change, and a replay gets the
 same answer. The verdict of an earlier moment binds nothing: a refused study that is completed is wanted.
@@ -7,14 +7,15 @@ same answer. The verdict of an earlier moment binds nothing: a refused study tha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from vigil.domain.answer import InputInstance, Reason
 from vigil.domain.errors import Category
-from vigil.domain.manifest import Manifest, SeriesInput
+from vigil.domain.manifest import Manifest
+from vigil.intake.assignment import Assignment, assign, frame_of
 from vigil.intake.completeness import Proof
 from vigil.intake.equipment import sex_reason
 from vigil.intake.frames import input_instances
@@ -33,25 +34,30 @@ class Verdict(StrEnum):
     REFUSED = "refused"
     """The model should have answered and cannot: the answer is "not analysed", with the reason, visible."""
     WANTED = "wanted"
-    """Analyse ``stack``."""
+    """Analyse ``stacks``."""
 
 
 @dataclass(frozen=True)
 class Appraisal:
     """``complete``: whether a negative may leave (law 2); true for WANTED alone.
 
-    ``stack``: what to analyse where WANTED. Where WAITING or REFUSED, a stack that is large enough but perhaps not whole: a
-    positive on it may leave, a negative never. ``inputs``: the stack's images in its order, otherwise the images looked at.
-    ``evidence``: plain values, for the ledger.
+    ``stacks``: what to analyse where WANTED, one for each of the model's inputs, in their order. Where WAITING or REFUSED, stacks
+    that are large enough but perhaps not whole, for every input or for none: a positive on them may leave, a negative never.
+    ``inputs``: the stacks' images in their order, otherwise the images looked at. ``evidence``: plain values, for the ledger.
     """
 
     verdict: Verdict
     reason: Reason | None
-    stack: SliceStack | None = None
+    stacks: tuple[SliceStack, ...] = ()
     inputs: tuple[InputInstance, ...] = ()
     complete: bool = False
     look_again_at: datetime | None = None
     evidence: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def stack(self) -> SliceStack | None:
+        """Of the first input, the reference."""
+        return self.stacks[0] if self.stacks else None
 
 
 def appraise(
@@ -73,8 +79,8 @@ class _Appraiser:
     decodable: frozenset[str]
 
     @property
-    def wanted(self) -> SeriesInput:
-        return self.manifest.inputs[0]
+    def patience_s(self) -> float:
+        return max(wanted.give_up_after_s for wanted in self.manifest.inputs)
 
     def verdict(self) -> Appraisal:
         images = images_of_modality(self.content.headers, self.manifest.scope)
@@ -93,70 +99,95 @@ class _Appraiser:
         final = self.content.identity_conflict or age_reason(concerned, scope) or sex_reason(concerned, scope)
         if final is not None:
             return self._short_of(final, images, patience_s=0.0, evidence=evidence)
-        selection = select(images, self.manifest.scope, self.wanted, self.decodable)
-        return self._of_selection(selection, images, evidence | _describe(selection))
+        selections = {wanted.name: select(images, scope, wanted, self.decodable) for wanted in self.manifest.inputs}
+        return self._of_selections(selections, images, evidence | self._described(selections))
 
     def _without_images(self) -> Appraisal:
         held = sorted({header.modality or "objects without a modality" for header in self.content.headers})
         modality = " or ".join(self.manifest.scope.modality)
         if self.content.unreadable and not any(is_image(header) for header in self.content.headers):
             # What cannot be read may be the very images.
-            return self._short_of(self._unreadable(), (), patience_s=self.wanted.give_up_after_s)
+            return self._short_of(self._unreadable(), (), patience_s=self.patience_s)
         reason = Reason(
             Category.NO_SUITABLE_SERIES,
             f"the study holds no {modality} images" + (f", only {', '.join(held)}" if held else ""),
         )
         return Appraisal(Verdict.NOT_APPLICABLE, reason, evidence=self._evidence())
 
-    def _of_selection(
-        self, selection: Selection, images: Sequence[ImageHeader], evidence: dict[str, object]
+    def _of_selections(
+        self, selections: Mapping[str, Selection], images: Sequence[ImageHeader], evidence: dict[str, object]
     ) -> Appraisal:
         # An unreadable file may be a slice: only a declared count proves that it is not one of these.
         proofs = (Proof.DECLARED,) if self.content.unreadable else (Proof.DECLARED, Proof.QUIET)
-        whole = [candidate for candidate in selection.candidates if candidate.completeness.proof in proofs]
-        if whole:
-            return self._of_whole(whole[0], evidence)
-        reason = self._unreadable() if self.content.unreadable else selection.told
-        undecodable = reason.category is Category.UNSUPPORTED_TRANSFER_SYNTAX
-        provisional = next(
-            (candidate.stack for candidate in selection.candidates if candidate.completeness.enough), None
-        )
-        patience_s = 0.0 if undecodable else self.wanted.give_up_after_s
+        whole = assign(selections, lambda candidate: candidate.completeness.proof in proofs)
+        if whole.whole:
+            return self._of_whole(whole.chosen, evidence)
+        reason, patience_s = self._unreadable() if self.content.unreadable else self._lack(selections, whole), self.patience_s
+        if reason.category is Category.UNSUPPORTED_TRANSFER_SYNTAX:
+            patience_s = 0.0
+        enough = assign(selections, lambda candidate: candidate.completeness.enough)
+        provisional = enough.chosen if enough.whole else {}
         return self._short_of(reason, images, patience_s=patience_s, provisional=provisional, evidence=evidence)
 
-    def _of_whole(self, candidate: Candidate, evidence: dict[str, object]) -> Appraisal:
-        stack = candidate.stack
-        evidence = evidence | {"selected": candidate.series_instance_uid, "proof": candidate.completeness.proof.value}
-        quiet_until = self.quiet_since + timedelta(seconds=self.stable_age_s + self.wanted.quiet_s)
-        if candidate.completeness.proof is Proof.QUIET and self.now < quiet_until:
+    def _lack(self, selections: Mapping[str, Selection], found: Assignment) -> Reason:
+        """Why the study is not whole for this model. Where it has several inputs, which of them lacks what."""
+        if len(selections) == 1:
+            return selections[self.manifest.reference.name].told
+        if found.apart:
+            named = all(frame_of(candidate) for candidate in found.chosen.values())
+            fault = "do not share a frame of reference" if named else "do not all name their frame of reference"
+            return Reason(Category.IRREGULAR_GEOMETRY, f"the series of {' and '.join(found.chosen)} {fault}, so nobody knows how "
+                          "they lie to one another")
+        lacks = [_lack_of(name, selections[name]) for name in found.unserved]
+        return Reason(lacks[0].category, "; ".join(lack.text for lack in lacks))
+
+    def _of_whole(self, chosen: Mapping[str, Candidate], evidence: dict[str, object]) -> Appraisal:
+        stacks = tuple(candidate.stack for candidate in chosen.values())
+        inputs = self._served(chosen)
+        quiet = [wanted.quiet_s for wanted in self.manifest.inputs if chosen[wanted.name].completeness.proof is Proof.QUIET]
+        evidence = self._evidence(**evidence, **self._selected(chosen))
+        quiet_until = self.quiet_since + timedelta(seconds=self.stable_age_s + max(quiet, default=0.0))
+        if quiet and self.now < quiet_until:
             reason = Reason(Category.INCOMPLETE, "no count of images was declared, so more may still arrive")
-            return Appraisal(
-                Verdict.WAITING, reason, stack, input_instances(stack.headers), look_again_at=quiet_until,
-                evidence=self._evidence(**evidence),
-            )
-        return Appraisal(
-            Verdict.WANTED, None, stack, input_instances(stack.headers), complete=True, evidence=self._evidence(**evidence)
-        )
+            return Appraisal(Verdict.WAITING, reason, stacks, inputs, look_again_at=quiet_until, evidence=evidence)
+        return Appraisal(Verdict.WANTED, None, stacks, inputs, complete=True, evidence=evidence)
+
+    def _served(self, chosen: Mapping[str, Candidate]) -> tuple[InputInstance, ...]:
+        several = len(chosen) > 1
+        return tuple(item for name, candidate in chosen.items()
+                     for item in input_instances(candidate.stack.headers, name if several else ""))
 
     def _short_of(
-        self, reason: Reason, images: Sequence[ImageHeader], *, patience_s: float, provisional: SliceStack | None = None,
-        evidence: dict[str, object] | None = None,
+        self, reason: Reason, images: Sequence[ImageHeader], *, patience_s: float,
+        provisional: Mapping[str, Candidate] | None = None, evidence: dict[str, object] | None = None,
     ) -> Appraisal:
         """Waits as long as an image may still cure it, then says why not."""
         until = self.quiet_since + timedelta(seconds=max(self.stable_age_s, patience_s))
         known = self._evidence(**(evidence or {}))
-        looked_at = provisional.headers if provisional is not None else images
+        stacks = tuple(candidate.stack for candidate in (provisional or {}).values())
+        looked_at = self._served(provisional) if provisional else input_instances(images)
         if self.now >= until:
-            return Appraisal(Verdict.REFUSED, reason, provisional, input_instances(looked_at), evidence=known)
-        return Appraisal(
-            Verdict.WAITING, reason, provisional, input_instances(looked_at), look_again_at=until, evidence=known
-        )
+            return Appraisal(Verdict.REFUSED, reason, stacks, looked_at, evidence=known)
+        return Appraisal(Verdict.WAITING, reason, stacks, looked_at, look_again_at=until, evidence=known)
 
     def _unreadable(self) -> Reason:
         first = self.content.unreadable[0][1]
         count = len(self.content.unreadable)
         counted = "1 object of the study cannot be read" if count == 1 else f"{count} objects of the study cannot be read"
         return Reason(Category.UNREADABLE_INSTANCE, f"{counted}: {first.text}")
+
+    def _described(self, selections: Mapping[str, Selection]) -> dict[str, object]:
+        """Choice and rejects, of each input where there are several."""
+        if len(selections) == 1:
+            return _describe(selections[self.manifest.reference.name])
+        return {"inputs": {name: _describe(selection) for name, selection in selections.items()}}
+
+    def _selected(self, chosen: Mapping[str, Candidate]) -> dict[str, object]:
+        if len(chosen) == 1:
+            only = chosen[self.manifest.reference.name]
+            return {"selected": only.series_instance_uid, "proof": only.completeness.proof.value}
+        return {"selected": {name: candidate.series_instance_uid for name, candidate in chosen.items()},
+                "proof": {name: candidate.completeness.proof.value for name, candidate in chosen.items()}}
 
     def _evidence(self, **more: object) -> dict[str, object]:
         headers = self.content.headers
@@ -170,6 +201,16 @@ class _Appraiser:
             "unreadable": {orthanc_id: reason.text for orthanc_id, reason in self.content.unreadable},
             **more,
         }
+
+
+def _lack_of(name: str, selection: Selection) -> Reason:
+    """What is missing for one of several inputs."""
+    whole = [candidate for candidate in selection.candidates if candidate.completeness.reason is None]
+    if whole:
+        return Reason(Category.NO_SUITABLE_SERIES, f"no {name} series: what suits it serves another input")
+    told = selection.told
+    begun = told.category in (Category.INCOMPLETE, Category.SLICE_MISSING)
+    return Reason(told.category, f"{name} series: {told.text}" if begun else f"no {name} series: {told.text}")
 
 
 def _describe(selection: Selection) -> dict[str, object]:

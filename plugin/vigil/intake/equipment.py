@@ -116,10 +116,14 @@ def _field_reason(images: Sequence[ImageHeader], scope: Scope) -> Reason | None:
     return Reason(Category.OUT_OF_SCOPE, f"the field strength is {outside:g} T; this model is for {wanted}")
 
 
+def contrast_given(images: Sequence[ImageHeader]) -> bool:
+    return any(image.contrast_agent.casefold() not in _NO_AGENT for image in images)
+
+
 def _contrast_reason(images: Sequence[ImageHeader], scope: Scope) -> Reason | None:
     """By Contrast/Bolus Agent. A header without it says that none was given (PS3.3 C.7.6.4: required where one was). Which one is
     not told: people type it, and what else they type nobody knows (law 9)."""
-    given = any(image.contrast_agent.casefold() not in _NO_AGENT for image in images)
+    given = contrast_given(images)
     if scope.contrast is Contrast.NONE and given:
         return Reason(Category.OUT_OF_SCOPE, "a contrast agent was given; this model is for images without contrast")
     if scope.contrast is Contrast.GIVEN and not given:

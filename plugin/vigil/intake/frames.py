@@ -25,8 +25,9 @@ def all_images(headers: Iterable[ImageHeader]) -> list[ImageHeader]:
     return [image for header in headers for image in images_of(header)]
 
 
-def input_instances(images: Iterable[ImageHeader]) -> tuple[InputInstance, ...]:
-    """The instances that these images are of, in the order of their first, each with the frames that were chosen."""
+def input_instances(images: Iterable[ImageHeader], served: str = "") -> tuple[InputInstance, ...]:
+    """The instances that these images are of, in the order of their first, each with the frames that were chosen. ``served``: the
+    input of the model that they are for, where it has several."""
     chosen: dict[str, tuple[ImageHeader, list[int]]] = {}
     for image in images:
         frames = chosen.setdefault(image.orthanc_id, (image, []))[1]
@@ -40,6 +41,7 @@ def input_instances(images: Iterable[ImageHeader]) -> tuple[InputInstance, ...]:
             series_instance_uid=first.series_instance_uid,
             content_sha256=first.content_sha256,
             frames=tuple(sorted(frames)),
+            input=served,
         )
         for first, frames in chosen.values()
     )
@@ -67,6 +69,8 @@ def _frame(header: ImageHeader, number: int) -> ImageHeader:
         b_value=plane.b_value,
         temporal_position=plane.temporal_position,
         trigger_time_ms=plane.trigger_time_ms,
+        repetition_time_ms=plane.repetition_time_ms,
+        inversion_time_ms=plane.inversion_time_ms,
         stack_id=plane.stack_id,
         dimension_indices=plane.dimension_indices,
         contrast_agent="" if plane.without_contrast else header.contrast_agent,

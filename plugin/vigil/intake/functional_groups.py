@@ -13,6 +13,7 @@ _SHARED, _PER_FRAME = 0x52009229, 0x52009230
 _POSITION, _ORIENTATION, _MEASURES, _CONTENT = 0x00209113, 0x00209116, 0x00289110, 0x00209111
 _FRAME_TYPES = (0x00189329, 0x00189226, 0x00189751)  # CT, MR, PET
 _RECONSTRUCTION, _ECHO, _DIFFUSION, _CARDIAC, _CONTRAST = 0x00189314, 0x00189114, 0x00189117, 0x00189118, 0x00189341
+_TIMING, _MODIFIER = 0x00189112, 0x00189115
 VALUE_TRANSFORMATION = 0x00289145
 # Dimensions along which the slices of one stack lie: they tell no stacks apart. Position, in-stack position, slice location,
 # orientation.
@@ -39,6 +40,8 @@ class FrameHeader:
     dimension_indices: tuple[int, ...] = ()
     transformation: bytes = b""
     without_contrast: bool = False
+    repetition_time_ms: float | None = None
+    inversion_time_ms: float | None = None
 
 
 class FunctionalGroups:
@@ -77,6 +80,7 @@ def _frame(groups: FunctionalGroups, frame: int, kept: Sequence[int]) -> FrameHe
     measures, content = groups.of(frame, _MEASURES), groups.of(frame, _CONTENT)
     spacing = _decimals(measures, 0x00280030)
     reconstruction, contrast = groups.of(frame, _RECONSTRUCTION), groups.of(frame, _CONTRAST)
+    timing, modifier = groups.of(frame, _TIMING), groups.of(frame, _MODIFIER)
     indices = () if content is None else content.unsigned_longs(0x00209157)
     return FrameHeader(
         position_mm=(position[0], position[1], position[2]) if len(position) == 3 else None,
@@ -97,6 +101,8 @@ def _frame(groups: FunctionalGroups, frame: int, kept: Sequence[int]) -> FrameHe
         dimension_indices=tuple(indices[place] for place in kept if place < len(indices)),
         transformation=_transformation(groups, frame),
         without_contrast=contrast is not None and contrast.text(0x00189342) == "NO",
+        repetition_time_ms=None if timing is None else timing.decimal(0x00180080),
+        inversion_time_ms=_double(modifier, 0x00189079),
     )
 
 

@@ -102,6 +102,9 @@ class ImageHeader:
     imager_pixel_spacing_mm: tuple[float, float] | None = None
     """At the detector of a projection image."""
     laterality: str = ""
+    scanning_sequence: tuple[str, ...] = ()
+    repetition_time_ms: float | None = None
+    inversion_time_ms: float | None = None
 
 
 def read_header(orthanc_id: str, dicom: bytes) -> ImageHeader:
@@ -184,6 +187,9 @@ def _header(orthanc_id: str, instance: Instance) -> ImageHeader:
         concatenation=_concatenation(attributes),
         imager_pixel_spacing_mm=(at_detector[0], at_detector[1]) if len(at_detector) == 2 else None,
         laterality=(attributes.text(0x00200062) or attributes.text(0x00200060)).upper(),
+        scanning_sequence=attributes.code_strings(0x00180020),
+        repetition_time_ms=attributes.decimal(0x00180080),
+        inversion_time_ms=attributes.decimal(0x00180082),
     )
 
 

@@ -2,7 +2,8 @@
 
 Among stacks that serve, the best is, in this order: the one that covers most (to the nearest centimetre, so that a thick
 series does not win by half a slice), then the thinnest spacing, then most slices, then the lowest series number, then the
-lowest UID; within one series the shortest echo, the lowest b-value, the first phase. Arrival order plays no part.
+lowest UID; within one series the shortest echo, the lowest b-value, the first phase. Arrival order plays no part. Where a model
+has several inputs, :mod:`vigil.intake.assignment` shares the stacks out.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from vigil.intake.flat import flat_reason, flat_stack, several_reason
 from vigil.intake.frames import all_images
 from vigil.intake.header import ImageHeader
 from vigil.intake.scope import Region, has_word, region, region_reason, thickness_reason
+from vigil.intake.sequences import sequence_reason
 from vigil.intake.stack import SliceStack
 
 DECODABLE = frozenset(map(str, (
@@ -141,9 +143,8 @@ def _of_series(
     series: Sequence[ImageHeader], scope: Scope, wanted: SeriesInput, decodable: frozenset[str]
 ) -> tuple[list[Candidate], tuple[Reason, int] | None]:
     """The candidates of one series, and why (with how many images) the largest part that gave none did not."""
-    excluded = {value.upper() for value in wanted.excluded_image_types}
     every = all_images(series)
-    images = [image for image in every if excluded.isdisjoint(image.image_type)]
+    images = [image for image in every if _is_of_type(image, wanted)]
     barred = _not_meant(series, images, scope, wanted) or _unusable(images, decodable, placed=wanted.dimensions == 3)
     if barred is not None:
         return [], (barred, len(every))
@@ -158,6 +159,12 @@ def _of_series(
         else:
             candidates.append(Candidate(result, judge(result, images, every, wanted)))
     return candidates, max(failures, key=lambda failure: failure[1], default=None)
+
+
+def _is_of_type(image: ImageHeader, wanted: SeriesInput) -> bool:
+    excluded = {value.upper() for value in wanted.excluded_image_types}
+    required = {value.upper() for value in wanted.required_image_types}
+    return excluded.isdisjoint(image.image_type) and (not required or not required.isdisjoint(image.image_type))
 
 
 def _flat(images: Sequence[ImageHeader], scope: Scope) -> tuple[list[Candidate], tuple[Reason, int] | None]:
@@ -187,6 +194,9 @@ def _not_meant(
     if not images:
         excluded = {value.upper() for value in wanted.excluded_image_types}
         types = sorted({value.lower() for image in series for value in image.image_type if value in excluded})
+        if not types:
+            needed = " or ".join(wanted.required_image_types)
+            return Reason(Category.NO_SUITABLE_SERIES, f"holds no image of the type {needed}, which this model needs")
         return Reason(Category.NO_SUITABLE_SERIES, f"holds only {' and '.join(types)} images")
     return None
 
@@ -225,5 +235,10 @@ def _usable(built: Built, scope: Scope, wanted: SeriesInput) -> SliceStack | Rea
             Category.STUDY_TOO_LARGE,
             f"{len(stack.headers)} slices; this model takes at most {wanted.maximum_slices}",
         )
-    return thickness_reason(stack.headers, scope) or equipment_reason(stack.headers, scope) or stack
+    return (
+        sequence_reason(stack.headers, wanted)
+        or thickness_reason(stack.headers, scope)
+        or equipment_reason(stack.headers, scope)
+        or stack
+    )
 

@@ -13,7 +13,7 @@ from enum import Enum
 from vigil.domain.answer import AnswerKind, Reason
 from vigil.domain.errors import Category
 from vigil.intake.appraise import Appraisal, Verdict
-from vigil.pipeline.analyse import OF_A_PART, is_early
+from vigil.pipeline.look import OF_A_PART, is_early
 from vigil.records.entries import UNFINISHED_ANALYSIS, AnalysisRecord
 
 ASK_AGAIN = timedelta(seconds=2)

@@ -20,9 +20,9 @@ from vigil.intake.appraise import Appraisal, Verdict, appraise
 from vigil.intake.header import ImageHeader
 from vigil.intake.part10 import read_instance
 from vigil.intake.study import HeaderCache, StudyContent, StudyReader
-from vigil.pipeline.analyse import OF_A_PART
 from vigil.pipeline.early import ASK_AGAIN, Standing, due_at, may_begin, standing
 from vigil.pipeline.engine import Engine, Task
+from vigil.pipeline.look import OF_A_PART
 from vigil.pipeline.retract import OtherPatients, Retractor
 from vigil.pipeline.roster import site_of
 from vigil.records.audit import Audit

@@ -223,7 +223,7 @@ def _footer_rows(request: ResultRequest) -> list[_Row]:
     moment = Moment.of(analysis.created_at, request.reference)
     hand = Hand(20, TEXT)
     rows = [
-        _Row("Input", wording.inputs_words(request), 2, hand),
+        _Row("Input", wording.inputs_words(request), 2 + len(request.further_sources), hand),
         _Row("Analysed" if answer.kind.analysed else "Decided", f"{moment.words()} at {device.installation_name}", 2, hand),
         _Row("Made by", f"Vigil {device.bundle_version}, {device.runtime}, weights {analysis.weights_sha256[:12]}", 2, hand),
     ]

@@ -39,7 +39,8 @@ def new_document(request: ResultRequest, place: Place, sop_class_uid: str) -> Da
 
 def evidence(request: ResultRequest) -> dict[str, list[Dataset]]:
     """All that was analysed, not only what a document points to; the one image that is known where nothing was."""
-    return instance_references(request.sources or [request.reference])
+    further = [source for series in request.further_sources for source in series]
+    return instance_references([*request.sources, *further] or [request.reference])
 
 
 def study_item(study_instance_uid: str, by_series: dict[str, list[Dataset]]) -> Dataset:

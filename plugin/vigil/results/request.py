@@ -47,7 +47,8 @@ class ResultRequest:
     ``reference``: header of one image of the study; who the patient is and which study it is are copied from it.
     ``sources``: headers of the analysed slices in the order of the stack, empty where nothing was analysed. Of a
     multi-frame image its header stands once a slice, and ``frames`` numbers each slice's frame (from 1); ``frames`` is
-    empty where every slice is an image of its own. A radiograph is a stack of one slice.
+    empty where every slice is an image of its own. A radiograph is a stack of one slice. ``further_sources``: of a model of
+    several inputs the headers of each other series that it was given.
     ``voxels``: [slice, row, column] of ``sources``, after the modality's rescaling: in HU for CT. ``masks``: by the name
     of a region, in the same geometry; the heat map likewise.
     """
@@ -64,6 +65,7 @@ class ResultRequest:
     frames: Sequence[int] = ()
     heat_map: HeatMap | None = None
     options: ResultOptions = field(default_factory=ResultOptions)
+    further_sources: Sequence[Sequence[Dataset]] = ()
 
     def permits(self, output: PermittedOutput) -> bool:
         """Whether the model's clearance lets this output out (law 5)."""

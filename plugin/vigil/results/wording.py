@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from pydicom import Dataset
 
 from vigil.domain.answer import AnswerKind, Criterion, Measurement, quantity
 from vigil.results.lettering import legible
@@ -91,11 +94,18 @@ def criterion_words(request: ResultRequest) -> str:
 
 
 def inputs_words(request: ResultRequest) -> str:
-    """What was analysed: "CT series 2 'HEAD 1.5 H30s', 108 images, study of 2026-11-23". Nothing that names a patient."""
+    """What was analysed: "CT series 2 'HEAD 1.5 H30s', 108 images, study of 2026-11-23", and the further series of a model of
+    several inputs. Nothing that names a patient."""
     study = _study_date(str(request.reference.get("StudyDate") or ""))
     if not request.sources:
         return f"No image of the study{study} was analysed." if study else "No image was analysed."
-    first = request.sources[0]
+    series = [_series_words(request.sources, len(request.frames))]
+    series += [_series_words(sources) for sources in request.further_sources]
+    return "; ".join(series) + (f", study{study}" if study else "")
+
+
+def _series_words(sources: Sequence[Dataset], frames: int = 0) -> str:
+    first = sources[0]
     number = first.get("SeriesNumber")
     description = str(first.get("SeriesDescription") or "").strip()
     parts = [f"{first.get('Modality', '')} series"]
@@ -103,11 +113,11 @@ def inputs_words(request: ResultRequest) -> str:
         parts.append(str(number))
     if description and legible(description):
         parts.append(f"'{description}'")
-    number_of_images = len({str(source.SOPInstanceUID) for source in request.sources})
+    number_of_images = len({str(source.SOPInstanceUID) for source in sources})
     images = f"{number_of_images} images" if number_of_images != 1 else "1 image"
-    if request.frames:
-        images += f" of {len(request.frames)} frames"
-    return f"{' '.join(parts)}, {images}" + (f", study{study}" if study else "")
+    if frames:
+        images += f" of {frames} frames"
+    return f"{' '.join(parts)}, {images}"
 
 
 def image_words(request: ResultRequest, index: int) -> str:

@@ -42,7 +42,7 @@ def test_one_that_runs_is_waited_for_and_one_that_ended_in_silence_is_worth_noth
 
 
 def test_none_begins_without_a_stack_or_a_second_time() -> None:
-    waiting = Appraisal(Verdict.WAITING, Reason(Category.INCOMPLETE, "more may come"), stack=object())  # type: ignore[arg-type]
+    waiting = Appraisal(Verdict.WAITING, Reason(Category.INCOMPLETE, "more may come"), stacks=(object(),))  # type: ignore[arg-type]
     assert may_begin(waiting, [], "m") == Reason(Category.STILL_ARRIVING, "more may come")
     assert may_begin(waiting, [POSITIVE], "m") is None
     assert may_begin(waiting, [POSITIVE], "another") is not None

@@ -9,14 +9,14 @@ from vigil.domain.manifest.inputs import SeriesInput
 from vigil.domain.manifest.networks import Locator, Network
 from vigil.domain.manifest.operating import OperatingPoint
 from vigil.domain.manifest.postprocessing import HyperdenseVolume, Postprocessing
-from vigil.domain.manifest.preprocessing import AnyPreprocessing, Preprocessing, TensorPreprocessing
+from vigil.domain.manifest.preprocessing import AnyPreprocessing, Channel, Preprocessing, TensorPreprocessing
 from vigil.domain.manifest.regulatory import PermittedOutput, Regulatory, RegulatoryStatus
 from vigil.domain.manifest.scope import BodyPart, Contrast, Scope
 from vigil.domain.manifest.strict import AnyOf, CodeEntry, Range, WhenUnknown
 from vigil.domain.manifest.whole import Manifest
 
 __all__ = [
-    "AnyOf", "AnyPreprocessing", "BodyPart", "CodeEntry", "Contrast", "FindingEntry", "HyperdenseVolume", "Locator",
-    "Manifest", "Network", "OperatingPoint", "PermittedOutput", "Postprocessing", "Preprocessing", "Range",
+    "AnyOf", "AnyPreprocessing", "BodyPart", "Channel", "CodeEntry", "Contrast", "FindingEntry", "HyperdenseVolume",
+    "Locator", "Manifest", "Network", "OperatingPoint", "PermittedOutput", "Postprocessing", "Preprocessing", "Range",
     "Regulatory", "RegulatoryStatus", "Scope", "SeriesInput", "TensorPreprocessing", "WhenUnknown",
 ]

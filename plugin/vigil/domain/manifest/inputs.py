@@ -6,19 +6,32 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from vigil.domain.manifest.strict import Strict
+from vigil.domain.manifest.scope import Contrast
+from vigil.domain.manifest.strict import AnyOf, Finite, Range, Strict
+
+MOST_INPUTS = 8
 
 
 class SeriesInput(Strict):
-    """How the one series of this input is picked."""
+    """How the one series of this input is picked. Of several inputs the first is the reference: on its voxels the others are
+    brought, and its images bear what is found."""
 
     name: str
     excluded_image_types: tuple[str, ...] = ("LOCALIZER", "SECONDARY")
+    required_image_types: tuple[str, ...] = ()
+    """Values of Image Type of which one must be there, for example "ADC"; other images of a series are left out."""
     excluded_words: tuple[str, ...] = ()
     """Words of a series description that rule a series out, for example "bone"."""
     required_words: tuple[str, ...] = ()
     """Words of which one must stand in the series description or the protocol's name, for example "t1"; none needs to
     where there are none."""
+    contrast: Contrast | None = None
+    """Whether the images of this input are those with a contrast agent, beside what ``scope`` says of all."""
+    scanning_sequences: AnyOf | None = None
+    """Scanning Sequence of an MR: SE, IR, GR, EP or RM; one of an image's must be among these."""
+    echo_time_ms: Range | None = None
+    repetition_time_ms: Range | None = None
+    inversion_time_ms: Range | None = None
     dimensions: Literal[2, 3] = 3
     """3: a volume of slices. 2: one projection image (CR, DX, MG) by itself, in its own rows and columns: it has no place in the
     patient."""
@@ -33,6 +46,9 @@ class SeriesInput(Strict):
     irregular."""
     largest_gantry_tilt_degrees: float = Field(default=0, ge=0, le=45)
     """Up to which a tilted stack is straightened before the model sees it; 0 refuses any."""
+    largest_uncovered_share: Finite = Field(default=0.1, ge=0, lt=1)
+    """Of an input beside the reference: share of the reference's volume that may lie outside of its images. Beyond it the study
+    is not analysed."""
     quiet_s: float = Field(default=0, ge=0)
     """Time without a new image that a study needs beside Orthanc's StableAge before a negative may leave."""
     give_up_after_s: float = Field(default=600, ge=0)

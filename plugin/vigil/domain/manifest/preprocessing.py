@@ -37,6 +37,22 @@ class Preprocessing(Strict):
     layout: Literal["NCDHW"] = "NCDHW"
 
 
+class Channel(Strict):
+    """One channel of the tensor: which input it is made of, and further steps for it."""
+
+    input: str | None = None
+    """The name of one of ``inputs``; the first where it is left out."""
+    intensity: tuple[IntensityStep, ...] = ()
+
+
+def _kind_of_channel(value: Any) -> str:
+    return "steps" if isinstance(value, list | tuple) else "channel"
+
+
+AnyChannel = Annotated[
+    Annotated[tuple[IntensityStep, ...], Tag("steps")] | Annotated[Channel, Tag("channel")], Discriminator(_kind_of_channel)]
+
+
 class TensorPreprocessing(Strict):
     """Any tensor: axes, voxels, values and layout as the author says (kind "tensor").
 
@@ -59,8 +75,10 @@ class TensorPreprocessing(Strict):
     outside: Finite = 0.0
     """Value of what lies outside of the field of view, before the steps of ``intensity``."""
     intensity: tuple[IntensityStep, ...] = ()
-    channels: tuple[tuple[IntensityStep, ...], ...] = Field(default=((),), min_length=1, max_length=MOST_CHANNELS)
-    """Further steps for each channel of the input: several windows of one series. One channel where it is not given."""
+    """Done with each input by itself: quantiles, means and extremes are its own."""
+    channels: tuple[AnyChannel, ...] = Field(default=((),), min_length=1, max_length=MOST_CHANNELS)
+    """Each channel of the tensor: a list of further steps (several windows of one series), or which input it is made of, with
+    its steps. One channel where it is not given."""
     layout: Literal["NCDHW", "NDHWC", "NCHW", "NHWC"] = "NCDHW"
     """C: channels; D, H, W: first, second and third axis. Without D each slice across the first axis is an image."""
     dtype: Literal["float32", "float16", "uint8", "int16", "int32"] = "float32"
@@ -81,7 +99,8 @@ class TensorPreprocessing(Strict):
             raise ValueError("align 'centres' goes with 'shape' alone; take out 'spacing_mm'")
         if self.interpolation == "nearest" and both:
             raise ValueError("interpolation 'nearest' goes with 'shape' or 'spacing_mm', not with both; use 'nearest-exact'")
-        if any(isinstance(step, Quantiles) and step.of == "locator" for steps in self.channels for step in steps):
+        further = [step for channel in self.each_channel for step in channel.intensity]
+        if any(isinstance(step, Quantiles) and step.of == "locator" for step in further):
             raise ValueError("quantiles 'of: locator' stand in preprocessing.intensity, not in channels")
         insist_it_can_be_held("shape", (len(self.channels), *(side or 1 for side in self.shape)))
         return self
@@ -90,6 +109,15 @@ class TensorPreprocessing(Strict):
     def settled_by_locator(self) -> bool:
         """Whether a step takes its limits from the input of an earlier network."""
         return any(isinstance(step, Quantiles) and step.of == "locator" for step in self.intensity)
+
+    @property
+    def each_channel(self) -> tuple[Channel, ...]:
+        """The channels in one form."""
+        return tuple(item if isinstance(item, Channel) else Channel(intensity=item) for item in self.channels)
+
+    def serving(self, reference: str) -> tuple[str, ...]:
+        """Of each channel the input that it is made of. ``reference``: the name of the first."""
+        return tuple(channel.input or reference for channel in self.each_channel)
 
     @property
     def of_slices(self) -> bool:

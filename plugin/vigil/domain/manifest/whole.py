@@ -8,10 +8,11 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from vigil.domain.manifest.ensemble import Ensemble
+from vigil.domain.manifest.feeding import insist_every_input_is_fed
 from vigil.domain.manifest.finding import FindingEntry
 from vigil.domain.manifest.fitting import insist_the_parts_fit
 from vigil.domain.manifest.golden import GoldenCase
-from vigil.domain.manifest.inputs import SeriesInput
+from vigil.domain.manifest.inputs import MOST_INPUTS, SeriesInput
 from vigil.domain.manifest.measurements import MeasurementRule
 from vigil.domain.manifest.networks import Locator, Network
 from vigil.domain.manifest.operating import Calibration, OperatingPoint
@@ -39,7 +40,8 @@ class Manifest(Strict):
     files: dict[str, Sha256]
     """SHA-256 of every file that the model needs, by its name in the folder."""
     scope: Scope
-    inputs: tuple[SeriesInput, ...] = Field(min_length=1, max_length=1)
+    inputs: tuple[SeriesInput, ...] = Field(min_length=1, max_length=MOST_INPUTS)
+    """The first is the reference: masks, boxes and pictures are of its images."""
     preprocessing: AnyPreprocessing
     locator: Locator | None = None
     network: Network
@@ -73,6 +75,7 @@ class Manifest(Strict):
             raise ValueError("operating_points needs one named 'default'")
         if self.finding.measured and self.operating_points:
             raise ValueError("a finding that is 'measured' has no operating points")
+        insist_every_input_is_fed(self)
         if isinstance(self.preprocessing, TensorPreprocessing):
             insist_the_parts_fit(self)
             return self
@@ -87,6 +90,10 @@ class Manifest(Strict):
         if self.finding.measured:
             raise ValueError("postprocessing 'hyperdense-volume' goes with a finding that decides")
         return self
+
+    @property
+    def reference(self) -> SeriesInput:
+        return self.inputs[0]
 
     @property
     def networks(self) -> tuple[Network, ...]:
