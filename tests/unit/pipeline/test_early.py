@@ -46,5 +46,5 @@ def test_none_begins_without_a_stack_or_a_second_time() -> None:
     assert may_begin(waiting, [], "m") == Reason(Category.STILL_ARRIVING, "more may come")
     assert may_begin(waiting, [POSITIVE], "m") is None
     assert may_begin(waiting, [POSITIVE], "another") is not None
-    assert may_begin(replace(waiting, stack=None), [], "m") is None
+    assert may_begin(replace(waiting, stacks=()), [], "m") is None
     assert may_begin(replace(waiting, verdict=Verdict.WANTED), [], "m") is None
