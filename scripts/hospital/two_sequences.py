@@ -1,5 +1,5 @@
-"""A head in two MR sequences, T1 sagittal and FLAIR axial, and a model package that needs both: what it answers depends on which is
-which.
+"""A head in two MR sequences, T1 sagittal and FLAIR axial, and a model package that needs both: what it answers depends on which
+is which.
 
 The head holds a lesion (dark in T1, bright in FLAIR) and a decoy (the other way round), so that sequences that were taken for one
 another give another answer at another place. Both series are computed from one body in patient coordinates (LPS), so nothing of
@@ -27,11 +27,13 @@ from hospital.mr_head import AXIAL, SAGITTAL, MrHead, Orientation, mr_series
 MODEL = "lesion-t1-flair"
 LESION_AT_MM, LESION_ML = (-28.0, 18.0, 22.0), 6.0
 DECOY_AT_MM, DECOY_ML = (24.0, -30.0, -14.0), 14.0
+"""Left, back and head from the middle."""
 BRAIN_MM = (62.0, 78.0, 60.0)
 """Half axes: to the left, the back, the head."""
 T1 = {"brain": 600.0, "lesion": 300.0, "decoy": 1400.0}
 FLAIR = {"brain": 500.0, "lesion": 1400.0, "decoy": 300.0}
 ECHO_MS = {"t1": "2.98", "flair": "120"}
+Place = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Head:
     t1_slices: int = 36
     flair_slices: int = 30
     seed: str = "two-sequences"
-    patient: Patient = Patient()
+    patient: Patient = field(default_factory=Patient)
     started: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC).replace(microsecond=0))
     declared: bool = False
 
@@ -71,8 +73,7 @@ def _series(grid: MrHead, head: Head, kind: str, acquisition: dict[str, Any]) ->
 
 
 def _grid(
-    values: dict[str, float], head: Head, orientation: Orientation, spacing_mm: tuple[float, float, float],
-    shape: tuple[int, int, int],
+    values: dict[str, float], head: Head, orientation: Orientation, spacing_mm: Place, shape: tuple[int, int, int]
 ) -> MrHead:
     """The body at the centres of the voxels of a grid about its middle."""
     row, column = np.array(orientation[:3]), np.array(orientation[3:])
@@ -103,7 +104,7 @@ def network() -> bytes:
     middle are small; they make it a real convolution."""
     weights = np.random.default_rng(17).normal(0, 1e-3, (1, 2, 3, 3, 3)).astype(np.float32)
     weights[0, :, 1, 1, 1] += np.array([-10.0, 10.0], np.float32)
-    sides = ["n", 1, "d", "h", "w"]
+    sides: list[str | int | None] = ["n", 1, "d", "h", "w"]
     model = helper.make_model(helper.make_graph(
         [helper.make_node("Concat", ["t1", "flair"], ["both"], axis=1),
          helper.make_node("Conv", ["both", "weights", "bias"], ["logits"], kernel_shape=[3, 3, 3], pads=[1] * 6)],

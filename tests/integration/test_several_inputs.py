@@ -1,5 +1,5 @@
-"""A model of two MR sequences in a real Orthanc: positive where both say so, in the first one's space; silent until both are there; and
-"not analysed" where one does not come."""
+"""A model of two MR sequences in a real Orthanc: positive where both say so, in the first one's space; silent until both are
+there; and "not analysed" where one does not come."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def made(hospital: Hospital, found: Census, role: str) -> bytes:
 
 
 def insist_it_lies(hospital: Hospital, found: Census, reference: list[Dataset], place: tuple[float, float, float]) -> None:
-    """The segmentation as highdicom reads it: on the reference's images, in the reference's space, at its place in the patient."""
+    """The segmentation as highdicom reads it: on the reference's images, in its space, at its place in the patient."""
     segmentation = highdicom.seg.segread(BytesIO(made(hospital, found, "segmentation")))
     assert segmentation.FrameOfReferenceUID == reference[0].FrameOfReferenceUID
     assert {item.SeriesInstanceUID for item in segmentation.ReferencedSeriesSequence} == {reference[0].SeriesInstanceUID}

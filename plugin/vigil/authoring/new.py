@@ -15,6 +15,7 @@ from onnxruntime import InferenceSession, SessionOptions  # type: ignore[attr-de
 
 from vigil.authoring.errors import NoPackageMade
 from vigil.domain.errors import VigilError
+from vigil.domain.manifest.inputs import MOST_INPUTS
 from vigil.inference.onnx_file import refuse_custom_operators, refuse_external_data
 from vigil.inference.session import NATIVE_ERRORS
 
@@ -59,17 +60,19 @@ def make_package(model: Path, parent: Path, name: str | None) -> NewPackage:
     except OSError as error:
         raise NoPackageMade(f"{model} cannot be read: {error.strerror}") from None
     inputs, outputs = _ports(content, model)
-    if len(inputs) != 1:
-        named = f" ({', '.join(port.name for port in inputs)})" if inputs else ""
-        raise NoPackageMade(f"{model.name} has {len(inputs)} inputs{named}; a network of a manifest has one: several images are "
-                            "the channels of one tensor")
+    if not 1 <= len(inputs) <= MOST_INPUTS:
+        raise NoPackageMade(f"{model.name} has {len(inputs)} inputs; a network of a manifest has 1 to {MOST_INPUTS}")
     image = inputs[0]
-    if image.dtype not in DTYPES:
-        raise NoPackageMade(f"the input '{image.name}' of {model.name} is a {image.dtype}; a manifest knows "
-                            f"{', '.join(DTYPES.values())}")
-    if len(image.shape) not in (4, 5):
-        raise NoPackageMade(f"the input '{image.name}' of {model.name} has {len(image.shape)} axes; a volume has 5 (such as "
-                            "NCDHW) and a slice 4 (such as NCHW)")
+    for port in inputs:
+        if port.dtype not in DTYPES:
+            raise NoPackageMade(f"the input '{port.name}' of {model.name} is a {port.dtype}; a manifest knows "
+                                f"{', '.join(DTYPES.values())}")
+        if len(port.shape) not in (4, 5):
+            raise NoPackageMade(f"the input '{port.name}' of {model.name} has {len(port.shape)} axes; a volume has 5 (such as "
+                                "NCDHW) and a slice 4 (such as NCHW)")
+        if (len(port.shape), port.dtype) != (len(image.shape), image.dtype):
+            raise NoPackageMade(f"the inputs '{image.name}' and '{port.name}' of {model.name} differ in axes or type; those of "
+                                "one network are given the same voxels, so they must be alike")
     identity = _ID.sub("-", (name or model.stem).lower()).strip("-") or "model"
     folder = parent / identity
     layout, guessed = _layout(image), _kind(image, outputs)
@@ -77,7 +80,7 @@ def make_package(model: Path, parent: Path, name: str | None) -> NewPackage:
         folder.mkdir(parents=True)
         shutil.copyfile(model, folder / "model.onnx")
         (folder / "manifest.yaml").write_text(
-            _text(identity, hashlib.sha256(content).hexdigest(), image, outputs, layout, guessed), "utf-8")
+            _text(identity, hashlib.sha256(content).hexdigest(), inputs, outputs, layout, guessed), "utf-8")
     except FileExistsError:
         raise NoPackageMade(f"{folder} is there already; name another with --id, or remove it") from None
     except OSError as error:
@@ -120,7 +123,10 @@ def _kind(image: Port, outputs: tuple[Port, ...]) -> str:
     return "classification"
 
 
-def _text(identity: str, sha256: str, image: Port, outputs: tuple[Port, ...], layout: str, kind: str) -> str:
+def _text(
+    identity: str, sha256: str, inputs: tuple[Port, ...], outputs: tuple[Port, ...], layout: str, kind: str
+) -> str:
+    image = inputs[0]
     volume = len(image.shape) == 5
     sides = _spatial(image, layout)
     fixed = all(isinstance(size, int) for size in sides)
@@ -146,10 +152,7 @@ def _text(identity: str, sha256: str, image: Port, outputs: tuple[Port, ...], la
         "  modality: ~                      # such as [CT]",
         "  body_part: {any_of: ~, unknown: refuse}   # such as [HEAD]",
         "  # age_years: {minimum: 18, unknown: refuse}",
-        "inputs:",
-        "  - name: image",
-        "    minimum_slices: ~              # fewer are no study for this model",
-        "    minimum_coverage_mm: ~",
+        *_series(inputs),
         "preprocessing:",
         "  kind: tensor",
         "  orientation: ~                   # where the axes grow to: RAS, LPS, LIA ... (SPL: axial slices as looked at)",
@@ -160,9 +163,10 @@ def _text(identity: str, sha256: str, image: Port, outputs: tuple[Port, ...], la
         f"  dtype: {DTYPES[image.dtype]}",
         "  intensity:                       # in order, as at training; the most common fault of a packaged model",
         "    - ~                            # such as {step: window, centre: 40, width: 80} or {step: z-score}",
+        *_channels(inputs, layout),
         f"strategy: {{kind: {'whole-volume' if volume else 'per-slice'}}}" + (
             "   # or {kind: sliding-window, window: [96, 96, 96], overlap: 0.5}" if volume and not fixed else ""),
-        f"network: {{file: model.onnx, input: {_name(image.name)}, outputs: [{taken}]}}",
+        f"network: {{file: model.onnx, {_given(inputs)}, outputs: [{taken}]}}",
         *_outputs(outputs, kind, len(image.shape)),
         "operating_points:",
         "  default: {positive: ~, indeterminate: ~}   # in the unit of the finding; between the two it abstains",
@@ -180,6 +184,38 @@ def _text(identity: str, sha256: str, image: Port, outputs: tuple[Port, ...], la
         "changes: {0.1.0: First version.}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _series(inputs: tuple[Port, ...]) -> list[str]:
+    """One series for each input of the graph: whether that is so only its author knows."""
+    lines = ["inputs:"]
+    if len(inputs) > 1:
+        lines[0] += "                              # the first is the reference: on its voxels the others are brought"
+    for port in inputs:
+        lines += [
+            "  - name: image" if len(inputs) == 1 else f"  - name: {_name(port.name)}",
+            "    minimum_slices: ~              # fewer are no study for this model",
+            "    minimum_coverage_mm: ~",
+        ]
+        if len(inputs) > 1:
+            lines.append("    required_words: ~              # of the series description or protocol, such as [flair]")
+    return lines
+
+
+def _channels(inputs: tuple[Port, ...], layout: str) -> list[str]:
+    if len(inputs) == 1:
+        return []
+    lines = ["  channels:                        # each with steps of its own where it needs them: intensity: [...]"]
+    for port in inputs:
+        size = port.shape[-1 if layout.endswith("C") else 1]
+        lines += [f"    - {{input: {_name(port.name)}}}"] * (size if isinstance(size, int) and size > 0 else 1)
+    return lines
+
+
+def _given(inputs: tuple[Port, ...]) -> str:
+    if len(inputs) == 1:
+        return f"input: {_name(inputs[0].name)}"
+    return "inputs: {" + ", ".join(f"{_name(port.name)}: {_name(port.name)}" for port in inputs) + "}"
 
 
 def _name(name: str) -> str:

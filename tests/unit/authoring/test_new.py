@@ -13,6 +13,7 @@ from manifest_cases import CODE, graph, looking_aside, of_boxes, of_brightness, 
 from onnx import TensorProto, helper
 from typer.testing import CliRunner
 
+from hospital import two_sequences
 from vigil.authoring.new import make_package
 from vigil.cli.main import app
 from vigil.domain.errors import VigilError
@@ -86,6 +87,38 @@ def nothing_in() -> bytes:
     return made
 
 
+def test_a_graph_of_several_inputs_has_a_series_for_each_and_completed_it_would_run(tmp_path: Path) -> None:
+    code, said = models("new", str(network(tmp_path, two_sequences.network())), "--in", str(tmp_path), "--id", "two", "--json")
+    assert code == 0, said
+    path = Path(json.loads(said)["manifest"])
+    made = yaml.safe_load(path.read_text())
+    assert [series["name"] for series in made["inputs"]] == ["t1", "flair"]
+    assert made["preprocessing"]["channels"] == [{"input": "t1"}, {"input": "flair"}]
+    assert made["network"]["inputs"] == {"t1": "t1", "flair": "flair"}
+    code, said = models("validate", str(path.parent))
+    assert "inputs.0.required_words" in said
+    told = two_sequences.manifest(b"")
+    made |= FILLED | {name: told[name] for name in ("regulatory", "scope", "outputs", "postprocessing", "measurements",
+                                                    "operating_points", "finding", "limitations")}  # fmt: skip
+    for series in made["inputs"]:
+        series |= {"minimum_slices": 20, "minimum_coverage_mm": 98, "required_words": [series["name"]]}
+    made["preprocessing"] |= {"orientation": "RAS", "intensity": [{"step": "scale", "divide": 1000}]}
+    path.write_text(yaml.safe_dump(made))
+    code, said = models("validate", str(path.parent))
+    assert code == 0, said
+
+
+def two_kinds() -> bytes:
+    """A volume and a table."""
+    made: bytes = helper.make_model(helper.make_graph(
+        [helper.make_node("Identity", ["image"], ["out"])], "case",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 1, "d", "h", "w"]),
+         helper.make_tensor_value_info("view", TensorProto.FLOAT, ["n", 1, "h", "w"])],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, ["n", 1, "d", "h", "w"])]),
+        opset_imports=[helper.make_opsetid("", 17)], ir_version=10).SerializeToString()
+    return made
+
+
 def test_names_that_are_no_words_stay_names(tmp_path: Path) -> None:
     odd = ["serving: input, [0]", "true"]
     content = helper.make_model(helper.make_graph(
@@ -102,8 +135,8 @@ def test_names_that_are_no_words_stay_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("content", "said"), [
     (b"no graph", "no ONNX"),
     (graph([helper.make_node("Identity", ["image"], ["out"])], {}, ["n", 3], {"out": ["n", 3]}), "has 2 axes"),
-    (nothing_in(), "has 0 inputs"),
-], ids=["rubbish", "a table", "no input"])  # fmt: skip
+    (nothing_in(), "has 0 inputs"), (two_kinds(), "'image' and 'view' of .* differ in axes or type"),
+], ids=["rubbish", "a table", "no input", "two kinds"])  # fmt: skip
 def test_what_no_manifest_describes_is_one_sentence_and_leaves_nothing(tmp_path: Path, content: bytes, said: str) -> None:
     with pytest.raises(VigilError, match=said):
         make_package(network(tmp_path, content), tmp_path / "packages", None)

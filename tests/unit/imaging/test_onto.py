@@ -79,7 +79,8 @@ def test_two_scans_of_one_phantom_read_from_their_headers_lie_on_one_another() -
     """A block of the phantom, in a sagittal and an oblique series: brought onto the axial one it lies where it lay."""
     def block(places: NDArray[np.float64]) -> NDArray[np.float32]:
         x, y, z = np.moveaxis(places, -1, 0)
-        return np.asarray(np.where((x > 4.2) & (x < 20.2) & (y > -17.8) & (y < 2.2) & (z > 3.8) & (z < 15.8), 800, 100), np.float32)
+        inside = (x > 4.2) & (x < 20.2) & (y > -17.8) & (y < 2.2) & (z > 3.8) & (z < 15.8)
+        return np.asarray(np.where(inside, 800, 100), np.float32)
 
     reference = field(AXIAL, (2.0, 2.0, 2.0), (20, 30, 28), block)
     for orientation in (SAGITTAL, oblique()):

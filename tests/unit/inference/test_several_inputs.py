@@ -1,4 +1,5 @@
-"""A model of several series through the runtime: each on the voxels of the first, in its channel or its own input of the graph."""
+"""A model of several series through the runtime: each on the voxels of the first, in its channel or its own input of the
+graph."""
 
 from __future__ import annotations
 
@@ -258,4 +259,4 @@ def test_a_manifest_of_one_input_and_lists_of_steps_is_read_as_before() -> None:
     assert [len(channel.intensity) for channel in one.preprocessing.each_channel] == [1, 0]
     assert one.preprocessing.serving("T1") == ("T1", "T1")
     assert one.network.ports(("T1", "T1")) == {"image": (0, 1)}
-    assert MODEL != one.id
+    assert one.id != MODEL

@@ -299,7 +299,8 @@ def test_which_image_served_which_input_is_part_of_the_digest_and_a_single_input
     assert inputs_digest(exchanged) != inputs_digest(found.inputs)
     one = Manifest.model_validate(two_sequences.manifest(
         b"", inputs=[{"name": "T1", "required_words": ["t1"], "minimum_slices": 20, "minimum_coverage_mm": 100}],
-        preprocessing={"kind": "tensor", "orientation": "RAS"}, network={"file": "model.onnx", "input": "t1", "outputs": ["logits"]}))
+        preprocessing={"kind": "tensor", "orientation": "RAS"},
+        network={"file": "model.onnx", "input": "t1", "outputs": ["logits"]}))
     single = look([*t1, *flair], model=one)
     assert {item.input for item in single.inputs} == {""}
     assert single.evidence["selected"] == t1[0].series_instance_uid

@@ -12,9 +12,9 @@ from vigil.domain.manifest.strict import Finite, Name, Strict
 class GoldenCase(Strict):
     name: str = Field(min_length=1, max_length=64)
     file: str
-    """A NumPy archive (npz) of the package, listed under ``files``: for the input ``<input>.voxels`` [slice, row, column] and
+    """A NumPy archive (npz) of the package, listed under ``files``: for each input ``<input>.voxels`` [slice, row, column] and
     ``<input>.affine`` (4 x 4, voxel to DICOM patient coordinates in mm); for each region that is found ``region.<name>``,
-    [slice, row, column], 0 outside. No header of a patient."""
+    [slice, row, column] of the first input, 0 outside. No header of a patient."""
     operating_point: Name = "default"
     kind: Literal["positive", "negative", "indeterminate", "measured", "not-analysed"]
     """The kind of the answer."""
