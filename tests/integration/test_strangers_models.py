@@ -19,7 +19,7 @@ from PIL import Image
 from pydicom import Dataset, dcmread
 from typer.testing import CliRunner
 
-from hospital import modality
+from hospital import modality, two_sequences
 from hospital.census import Census, take_census, wait_settled, wait_until
 from hospital.ct_series import Acquisition, Patient, ct_series, dicom_bytes
 from hospital.hospital import Hospital
@@ -143,6 +143,27 @@ def as_found(network: bytes, sent: Sequence[Dataset], answer: dict[str, Any], re
     assert segmented[at_mm(*SPOT_MM, shape=segmented.shape)]
 
 
+def both_sequences(seed: str) -> list[Dataset]:
+    patient = two_sequences.Head(seed=seed, patient=Patient(patient_id=f"VIGIL-{seed}"))
+    return [*two_sequences.t1(patient), *two_sequences.flair(patient)]
+
+
+def as_compared(network: bytes, sent: Sequence[Dataset], answer: dict[str, Any], results: Sequence[Dataset]) -> None:
+    """On the T1 alone, and where the lesion was put into both: by the images' own places, read by no code of ours."""
+    assert answer["kind"] == "positive"
+    segmented = segmentation(results, sent)
+    slices = np.flatnonzero(segmented.any(axis=(1, 2)))
+    assert all(sent[index].SeriesDescription.startswith("t1") for index in slices)
+    places = []
+    for index, row, column in np.argwhere(segmented):
+        image = sent[index]
+        along_row, along_column = np.array(image.ImageOrientationPatient[:3]), np.array(image.ImageOrientationPatient[3:])
+        places.append(np.array(image.ImagePositionPatient, float) + along_row.astype(float) * column * image.PixelSpacing[1]
+                      + along_column.astype(float) * row * image.PixelSpacing[0])
+    assert np.abs(np.mean(places, axis=0) - two_sequences.LESION_AT_MM).max() < 2
+    assert answer["measured"]["value"] == pytest.approx(two_sequences.LESION_ML, rel=0.2)
+
+
 def at_mm(column: float, row: float, slice_: float, shape: tuple[int, ...] = (40, 128, 128)) -> tuple[int, ...]:
     """The voxel of a place from the middle of the field of view."""
     return tuple(int(value / spacing + count / 2) for value, spacing, count in zip(
@@ -171,6 +192,7 @@ CASES = (
     Case("classify-a-picture", lambda: classifier(as_bytes(plane(opacity=False)), as_bytes(plane(opacity=True))), film,
          as_classified),
     Case("find-in-each-slice", detector, chest, as_found),
+    Case("compare-two-sequences", two_sequences.network, both_sequences, as_compared),
 )
 
 
