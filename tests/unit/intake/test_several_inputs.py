@@ -229,6 +229,25 @@ def test_of_two_that_suit_the_one_in_the_other_s_frame_of_reference_is_taken(loo
     assert serving(look([*before, *t1[:26], *flair]))["T1"] == {t1[0].series_instance_uid}
 
 
+def test_of_three_inputs_each_is_served_though_the_first_choice_of_one_is_all_that_another_has(look, t1):
+    """The second likes best what only the third can use: it gives way."""
+    rules = {"minimum_slices": 20, "minimum_coverage_mm": 98}
+    model = Manifest.model_validate(two_sequences.manifest(b"", inputs=[
+        {"name": "A", "required_words": ["a"], **rules}, {"name": "B", "required_words": ["b"], **rules},
+        {"name": "C", "required_words": ["c"], **rules}],
+        preprocessing={"kind": "tensor", "orientation": "RAS", "channels": [{"input": name} for name in "ABC"]},
+        network={"file": "model.onnx", "input": "t1", "outputs": ["logits"]}))
+    images = [image for uid, words, count in (("1.1", "a", 30), ("1.2", "b c", 30), ("1.3", "b", 26))
+              for image in another(t1[:count], uid, series_description=words, protocol="")]
+    assert serving(look(images, model=model)) == {"A": {"1.1"}, "B": {"1.3"}, "C": {"1.2"}}
+
+
+def test_of_two_sessions_the_one_with_the_better_first_input_is_taken(look, t1, flair):
+    later = [*another(t1, "1.1", frame_of_reference_uid="1.1"), *another(flair, "1.2", frame_of_reference_uid="1.1")]
+    before = [*another(t1[:26], "1.3", frame_of_reference_uid="1.0"), *another(flair, "1.4", frame_of_reference_uid="1.0")]
+    assert serving(look([*later, *before])) == {"T1": {"1.1"}, "FLAIR": {"1.2"}}
+
+
 # Rules of one input
 
 
