@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -58,13 +58,11 @@ def make_golden(folder: Path, images: Path, name: str, now: datetime) -> Made:
     file = f"golden/{name.replace(' ', '-').lower()}.npz"
     if file in model.manifest.files or (folder / file).exists():
         raise NothingToChange(f"the package has {file} already; take it out of folder and manifest, or give another name")
-    volumes = _volumes(images, model.manifest, now)
-    reference, *others = volumes
+    case = Golden(_volumes(images, model.manifest, now), {})
     with own_runtime("cpu", 2, 4096) as runtime:
         runtime.load(model)
-        found = runtime.run(model, volumes[reference], operating_point="default", stop=threading.Event(),
-                            further={name: volumes[name] for name in others})
-    content = golden_bytes(Golden(volumes, dict(found.masks)))
+        found = runtime.run(model, case.reference, operating_point="default", stop=threading.Event(), further=case.further)
+    content = golden_bytes(replace(case, regions=dict(found.masks)))
     text = named((folder / FILE).read_text("utf-8"), name, file, sha256(content).hexdigest(), found.answer)
     (folder / file).parent.mkdir(exist_ok=True)
     (folder / file).write_bytes(content)
@@ -72,7 +70,7 @@ def make_golden(folder: Path, images: Path, name: str, now: datetime) -> Made:
     measured = found.answer.measured
     return Made(file, found.answer.kind.value, found.answer.sentence, None if measured is None else measured.value,
                 {region: int(mask.sum()) for region, mask in found.masks.items()},
-                sum(len(volume.voxels) for volume in volumes.values()), len(content))
+                sum(len(volume.voxels) for volume in case.volumes.values()), len(content))
 
 
 def _volumes(images: Path, manifest: Manifest, now: datetime) -> dict[str, Volume]:

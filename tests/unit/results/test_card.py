@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -98,6 +99,23 @@ def test_the_input_is_told_without_a_description_that_the_font_cannot_draw(each_
     asked.sources[0].SeriesDescription = "頭部"
     assert inputs_words(asked) == "CT series 2, 24 images, study of 2025-03-14"
     asked.sources[0].SeriesDescription = "HEAD 1.5 H30s"
+
+
+@pytest.mark.parametrize("further", [1, 7])
+def test_every_series_of_several_inputs_is_told_and_nothing_runs_into_the_margins(each_kind: Kinds, further: int) -> None:
+    asked = each_kind[AnswerKind.POSITIVE]
+    series = []
+    for number in range(further):
+        images = deepcopy(list(asked.sources[:12]))
+        for image in images:
+            image.SeriesNumber, image.SeriesDescription = 10 + number, f"t2_tirm_tra_dark-fluid_{'5mm_' * number}"
+        series.append(images)
+    several = replace(asked, further_sources=series)
+    told = inputs_words(several)
+    assert told.startswith("CT series 2 'HEAD 1.5 H30s', 24 images; CT series 10 't2_tirm_tra_dark-fluid_', 12 images")
+    assert told.count("12 images") == further
+    assert told.endswith(", study of 2025-03-14")
+    assert (margins(draw_card(several)) == BACKGROUND).all()
 
 
 def test_a_value_just_below_its_threshold_is_told_with_the_digits_it_takes() -> None:
