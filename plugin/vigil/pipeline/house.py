@@ -42,6 +42,7 @@ from vigil.records.alerts import AlertAccount
 from vigil.records.audit import Audit
 from vigil.records.ledger import Ledger
 from vigil.records.restore import finish_restore
+from vigil.records.rotation import settle_rotation
 from vigil.records.sealing import Sealer
 from vigil.records.state import StateFolder
 from vigil.results.request import DeviceIdentity
@@ -82,6 +83,7 @@ class House:
             opened.callback(close_log)
             if finish_restore(self._state):
                 self._log.warning("restore-finished")
+            settle_rotation(self._state)
             sealer = Sealer.open(self._state.key)
             self._ledger = Ledger.open(self._state.ledger_url, sealer, self._clock)
             opened.callback(self._ledger.close)

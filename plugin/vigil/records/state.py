@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -33,6 +35,11 @@ class StatePaths:
         return self.path / "sealing.key"
 
     @property
+    def next_key(self) -> Path:
+        """Is there while a rotation is under way (:mod:`vigil.records.rotation`)."""
+        return self.path / "sealing.key.new"
+
+    @property
     def logs(self) -> Path:
         return self.path / "log"
 
@@ -49,6 +56,25 @@ class StatePaths:
     @property
     def lock(self) -> Path:
         return self.path / "state.lock"
+
+
+@contextmanager
+def beside(paths: StatePaths, *, alone: bool = False) -> Iterator[None]:
+    """While a command works with the ledger, beside other commands and a running Orthanc; ``alone``: beside no other command.
+
+    Raises :class:`StateInUse`. The lock lies on the folder itself (flock), so a command needs no file of its own for it.
+    """
+    descriptor = os.open(paths.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            what = "another vigil command works with it" if alone else "its sealing key is being changed"
+            raise StateInUse(f"the state directory {paths.path} is in use: {what}; wait until that has ended, then try "
+                             "again") from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class StateFolder(StatePaths):

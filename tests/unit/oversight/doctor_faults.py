@@ -309,6 +309,9 @@ FAULTS = {
         parked_nowhere, "state", "orthanc.json/state", "error", "cannot be used", "the user of Orthanc may write"),
     "a sealing key that others may read": Seeded(
         opened_key, "state", "sealing.key", "error", "may be read by other users", "chmod 0600"),
+    "a change of the sealing key that was interrupted": Seeded(
+        lambda it: Sealer.open(StatePaths(it.state).next_key), "state", "sealing.key.new", "warning", "was interrupted",
+        "vigil key rotate"),
     "a ledger that is none": Seeded(
         lambda it: StatePaths(it.state).ledger.write_text("no database") and Sealer.open(StatePaths(it.state).key),
         "state", "ledger.sqlite", "error", "cannot be read", "restore the whole state directory"),

@@ -52,6 +52,9 @@ def look_at_state(site: Site, unit_folders: tuple[Path, ...]) -> list[Check]:
     if paths.ledger.exists() and not paths.key.exists():
         checks.append(error("state", str(paths.key), "is missing beside the ledger: what is sealed in it cannot be opened",
                             "restore the sealing.key that was kept with this ledger"))
+    if paths.next_key.exists() and site.running is None:
+        checks.append(warning("state", str(paths.next_key), "a change of the sealing key was interrupted",
+                              "start Orthanc, or run vigil key rotate again: either brings it to an end"))
     checks += _ledger(paths)
     return checks or [good("state", str(path), "there, and open to its user alone")]
 
