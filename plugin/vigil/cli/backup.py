@@ -41,7 +41,7 @@ def restore_(
     """Puts a copy in the place of the state directory, while Orthanc is stopped. What was there is kept beside; alerts that may
     have been told after the copy was made are held."""
     settings, clock = read_settings(config), SystemClock()
-    with StateFolder(settings.state_directory) as state:
+    with StateFolder(settings.state_directory, by_command=True) as state:
         if not yes:
             typer.confirm(f"Put {file} in the place of the state in {state.path}? What is there is kept.", abort=True)
         done = restore(state, file.absolute(), by, clock)

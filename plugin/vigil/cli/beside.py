@@ -39,7 +39,7 @@ class BesideOrthanc:
         with ExitStack() as opened:
             opened.enter_context(beside(self._paths))
             if self._paths.next_key.exists():
-                with StateFolder(self._paths.path) as state:
+                with StateFolder(self._paths.path, by_command=True) as state:
                     settle_rotation(state)
             ledger = Ledger.open(self._paths.ledger_url, Sealer.open(self._paths.key), SystemClock())
             opened.callback(ledger.close)

@@ -81,6 +81,8 @@ class House:
             opened.callback(self._state.close)
             self._log = open_log(self._state.logs, settings.log_level)
             opened.callback(close_log)
+            if self._state.narrowed:
+                self._log.warning("state-was-open-to-others", narrowed=self._state.narrowed)
             if finish_restore(self._state):
                 self._log.warning("restore-finished")
             settle_rotation(self._state)

@@ -7,6 +7,7 @@ between any two steps is finished or undone by whoever holds the state directory
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, inspect, select, update
@@ -46,7 +47,7 @@ def rotate_key(paths: StatePaths, clock: Clock, by: str) -> Rotation:
     if not paths.path.exists():
         raise RotationRefused(_nothing_in(paths))
     try:
-        state = StateFolder(paths.path)
+        state = StateFolder(paths.path, by_command=True)
     except StateInUse as error:
         raise RotationRefused("the sealing key is changed while Orthanc is stopped: stop it, and run this again; the "
                               "studies of the meantime are analysed at its start") from error
@@ -73,6 +74,13 @@ def settle_rotation(state: StateFolder) -> None:
     sync_folder(state.path)
 
 
+def _give_to_owner(state: StateFolder) -> None:
+    """Root, who may do this in the place of Orthanc's user, leaves a key that this user can read."""
+    if os.geteuid() == 0:
+        owner = state.key.stat()
+        os.chown(state.next_key, owner.st_uid, owner.st_gid)
+
+
 def _nothing_in(paths: StatePaths) -> str:
     return f"there is no ledger with its key in {paths.path}; has Orthanc been started with Vigil yet?"
 
@@ -87,6 +95,7 @@ def _rotate(state: StateFolder, clock: Clock, by: str) -> Rotation:
                                   "and restore the state directory from a backup")
         try:
             new = Sealer.open(state.next_key)
+            _give_to_owner(state)
             with ledger._database.write() as connection:
                 resealed = _change(connection, old, new, clock, by)
         finally:

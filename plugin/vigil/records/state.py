@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from vigil.records.errors import StateInUse, StateUnusable
+from vigil.records.private import keep_private
 
 
 class StatePaths:
@@ -78,16 +79,19 @@ def beside(paths: StatePaths, *, alone: bool = False) -> Iterator[None]:
 
 
 class StateFolder(StatePaths):
-    """The state directory, made where it is absent (mode 0700), and held for this process alone until :meth:`close`.
+    """The state directory, made where it is absent (mode 0700), and held for this process alone until :meth:`close`. Its user's
+    alone, too: ``narrowed`` is what other users could read before (:mod:`vigil.records.private`). ``by_command``: root may hold
+    it in the place of its user.
 
-    Raises :class:`StateInUse` where another process holds it, :class:`StateUnusable` where it cannot be made or written. The
-    lock is the operating system's (flock): it goes with the process, however that ends.
+    Raises :class:`StateInUse` where another process holds it, :class:`StateUnusable` where it cannot be made or written, or where
+    other users could reach in. The lock is the operating system's (flock): it goes with the process, however that ends.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, by_command: bool = False) -> None:
         super().__init__(path)
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.narrowed = keep_private(path, self.key, root_may=by_command)
             self._descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StateUnusable(

@@ -305,6 +305,12 @@ FAULTS = {
         packages_without("pydicom"), "libraries", "pydicom", "error", "its files are not there", "install the bundle again"),
     "a state directory that others may read": Seeded(
         lambda it: it.state.chmod(0o755), "state", "/state", "error", "open to other users (mode 0755)", "chmod 0700"),
+    "a state directory in a folder that others may write": Seeded(
+        lambda it: it.state.parent.chmod(0o777), "state", "/state", "error", "another folder in its place (mode 0777)",
+        "chmod go-w"),
+    "a state directory that is a link": Seeded(
+        lambda it: it.state.symlink_to(it.state.rename(it.folder / "elsewhere")), "state", "/state", "error",
+        "is a symbolic link", "name the folder itself"),
     "a state directory that cannot be": Seeded(
         parked_nowhere, "state", "orthanc.json/state", "error", "cannot be used", "the user of Orthanc may write"),
     "a sealing key that others may read": Seeded(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import stat
@@ -17,8 +18,10 @@ from hospital.moving_clock import MovingClock
 from vigil.domain.answer import Answer
 from vigil.records import places
 from vigil.records.audit import Audit
+from vigil.records.backup import make_backup, read_backup
 from vigil.records.errors import LedgerUnavailable, RotationRefused, SealBroken, StateInUse
 from vigil.records.ledger import Ledger
+from vigil.records.restore import PLAN, READY
 from vigil.records.rotation import rotate_key, settle_rotation
 from vigil.records.sealing import MAGIC, Sealer
 from vigil.records.state import StateFolder, StatePaths, beside
@@ -27,6 +30,7 @@ from vigil.records.tables import audit_head, delivery, message, metadata, sealin
 Make = Callable[..., Any]
 TOLD = "deliver|ris|a1|1"
 WAITS = "deliver|ris|a2|1"
+NOBODY = 65534
 OBJECT_COUNT = 3
 CONTENT = random.Random(0).randbytes(50_000)
 """Larger than a page of the database, and than what is left of it when it is compressed."""
@@ -218,3 +222,41 @@ def test_a_broken_audit_is_not_sealed_anew(filled: Ledger, paths: StatePaths, cl
     with pytest.raises(RotationRefused, match="the audit is broken"):
         rotate(filled, paths, clock)
     assert not paths.next_key.exists()
+
+
+def test_root_leaves_everything_to_the_user_of_orthanc(filled: Ledger, paths: StatePaths, clock: MovingClock) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can act in another user's place")
+    filled.close()
+    for item in (paths.path, *paths.path.iterdir()):
+        os.chown(item, NOBODY, NOBODY)
+    rotate_key(paths, clock, "Ann Roe")
+    StateFolder(paths.path, by_command=True).close()
+    owners = {item.name: (item.stat().st_uid, item.stat().st_gid) for item in paths.path.iterdir() if item.name != "state.lock"}
+    assert set(owners.values()) == {(NOBODY, NOBODY)}
+    assert "sealing.key" in owners
+    assert "ledger.sqlite" in owners
+
+
+def test_a_restore_that_was_decided_is_carried_out_before(
+    filled: Ledger, paths: StatePaths, clock: MovingClock, make_objects: Make, tmp_path: Path,
+) -> None:
+    """As after a kill between the decision and the exchange."""
+    filled.close()
+    copy = tmp_path / "copy.tar"
+    make_backup(paths, copy, clock)
+    before = paths.key.read_bytes()
+    rotate_key(paths, clock, "Ann Roe")
+    ready = paths.path / READY
+    ready.mkdir()
+    read_backup(copy, ready, clock)
+    (ready / PLAN).write_text('{"kept": "before-restore/then"}')
+
+    rotate_key(paths, clock, "Ann Roe")
+    assert not ready.exists()
+    assert (paths.path / "before-restore" / "then" / "sealing.key").exists()
+    assert paths.key.read_bytes() != before
+    ledger = opened(paths, clock)
+    everything_opens(ledger, make_objects)
+    assert len(Audit(ledger).entries(Sealer.open(paths.key).key_id)) == 1
+    ledger.close()
