@@ -32,5 +32,6 @@ def rotate(by: ByOption, config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOpt
 def _in_words(done: dict[str, Any]) -> str:
     return (f"{done['resealed']} values are sealed with the new key {done['new_key']}; the old one, {done['old_key']}, is "
             "removed.\n"
-            "Backups from before hold the old key: keep them as closed as it, or make new ones and destroy them.\n"
+            "Copies from before open with the old key, or hold it: backups, and before-update, after-update and before-restore "
+            "in the state directory. Keep them as closed as the key was, or make new ones and destroy them.\n"
             "Links of acknowledgement that were sent before work no more.")

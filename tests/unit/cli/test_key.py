@@ -48,7 +48,7 @@ def test_it_says_what_was_done_and_what_dies_of_it(paths: StatePaths, vigil: Cal
     told = vigil("key", "rotate", "--by", "Ann Roe")
     after = Sealer.open(paths.key).key_id
     assert f"1 values are sealed with the new key {after}; the old one, {before}, is removed" in told
-    assert "Backups from before hold the old key" in told
+    assert "Copies from before open with the old key, or hold it: backups, and before-update" in told
     assert "Links of acknowledgement that were sent before work no more" in told
     assert '"whole": true' in vigil("status", "--json")
 

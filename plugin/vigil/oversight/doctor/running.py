@@ -34,11 +34,14 @@ class Running:
 
 def ask_running(configuration: Mapping[str, Any], folder: Path) -> Running | None:
     """None where nobody answers at Orthanc's port. ``folder``: of the configuration, which Orthanc's paths count from."""
-    door = _Door(configuration, folder)
     try:
-        status, system = door.get("/system")
+        return _asked(_Door(configuration, folder))
     except _Unasked as why:
         return Running(unasked=why.check)
+
+
+def _asked(door: _Door) -> Running | None:
+    status, system = door.get("/system")
     if status is None:
         return None
     if status == UNAUTHORIZED:

@@ -2,7 +2,7 @@
 
 Debian 12, 13 and forky have CivetWeb 1.15, which asks OpenSSL for SSL_get_peer_certificate at each connection and calls what it
 got. OpenSSL 3 knows that name in its headers alone, so it got nothing: the first HTTPS request of anybody is a segmentation
-fault of Orthanc. Orthanc's official images bring a web server of their own, which is not concerned.
+fault of Orthanc. One that was built with a web server of its own within it is not concerned.
 """
 
 from __future__ import annotations
