@@ -88,7 +88,7 @@ def make(out: Path, pythons: Sequence[str], key: Path | None, version: str | Non
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(text)
         made_at = datetime.fromtimestamp(moment_s, UTC)
-        (folder / "sbom.cdx.json").write_bytes(sbom.bill(version, made_at, known, folder / "models"))
+        (folder / "sbom.cdx.json").write_bytes(sbom.bill(version, made_at, known, folder))
         archive.write_sums(folder)
         if key is not None:
             archive.sign(folder, key)

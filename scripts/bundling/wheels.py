@@ -24,12 +24,13 @@ class NotFetched(Exception):
 
 @dataclass(frozen=True)
 class Wheel:
-    """``licence``: as the package states it (SPDX where it does)."""
+    """``licence``: as the package states it. ``spdx``: whether that is an expression of SPDX."""
 
     path: Path
     name: str
     version: str
     licence: str
+    spdx: bool
     home: str
     summary: str
     sha256: str
@@ -77,6 +78,7 @@ def described(paths: Iterable[Path]) -> Iterator[Wheel]:
                 fields["Name"],
                 fields["Version"],
                 _licence(fields.get("License-Expression"), fields.get("License"), fields.get_all("Classifier", [])),
+                fields.get("License-Expression") is not None,
                 fields.get("Home-page") or next(iter(urls.values()), ""),
                 fields.get("Summary") or "",
                 file_digest(file, "sha256").hexdigest(),

@@ -5,10 +5,12 @@ Run it inside :mod:`hospital.network`: Orthanc's ports bind to every interface.
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import os
 import signal
+import ssl
 import subprocess
 import threading
 import time
@@ -88,7 +90,8 @@ class Orthanc:
     ``script``: the Python script that Orthanc runs (the bundle's own by default, None: a plain Orthanc).
     ``vigil``: entries of the "Vigil" section, laid over the defaults; ``configuration``: entries of the whole.
     ``approve``: whether what lies in Vigil's ModelsDirectory at a start is approved before it, as a person would; tests of
-    approval itself say no.
+    approval itself say no. ``tls``: whom to trust, where ``configuration`` says that Orthanc speaks HTTPS;
+    ``user``: as whom to ask, with the password.
     """
 
     def __init__(
@@ -104,6 +107,8 @@ class Orthanc:
         plugins: Sequence[str] = ("OrthancDicomWeb",),
         verbose: bool = False,
         approve: bool = True,
+        tls: ssl.SSLContext | None = None,
+        user: tuple[str, str] | None = None,
     ) -> None:
         self.folder = folder
         self.name = name
@@ -116,6 +121,8 @@ class Orthanc:
         self.plugins = tuple(plugins)
         self.verbose = verbose
         self.approve = approve
+        self.tls = tls
+        self.user = user
         self.http_port = free_port()
         self.dicom_port = free_port()
         self.log_path = folder / "orthanc.log"
@@ -245,9 +252,11 @@ class Orthanc:
             OrthancRefused: for every status that is not 2xx.
             OSError: when Orthanc cannot be reached or lets go of the connection.
         """
-        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=timeout_s)
+        connection = (
+            http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=timeout_s) if self.tls is None
+            else http.client.HTTPSConnection("127.0.0.1", self.http_port, timeout=timeout_s, context=self.tls))
         try:
-            connection.request(method, path, body)
+            connection.request(method, path, body, self._headers())
             response = connection.getresponse()
             content = response.read()
         except http.client.HTTPException as error:
@@ -264,6 +273,11 @@ class Orthanc:
         if not 200 <= response.status < 300:
             raise OrthancRefused(method, path, response.status, content)
         return content
+
+    def _headers(self) -> dict[str, str]:
+        if self.user is None:
+            return {}
+        return {"Authorization": "Basic " + base64.b64encode(":".join(self.user).encode()).decode("ascii")}
 
     def studies(self) -> list[str]:
         """The Orthanc ids of the studies."""

@@ -6,9 +6,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
-import os
 import shutil
-import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,9 +16,10 @@ import pytest
 
 from hospital import modality
 from hospital.census import wait_settled
+from hospital.command import vigil
 from hospital.ct_series import Patient
 from hospital.hospital import MODEL, Hospital
-from hospital.orthanc import REPOSITORY, RUNTIME, Orthanc, runtime_site_packages
+from hospital.orthanc import REPOSITORY, Orthanc, runtime_site_packages
 from hospital.patients import head_study
 from vigil.domain.clock import SystemClock
 from vigil.oversight.doctor.check import in_lines
@@ -60,14 +59,6 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Hospital, 
         assert modality.send(old, "127.0.0.1", hospital.orthanc.dicom_port, hospital.orthanc.aet).all_stored
         marks += [str(old[0].StudyInstanceUID), *hospital.orthanc.studies()]
         yield hospital, marks
-
-
-def vigil(*arguments: str, python: Path = RUNTIME / "bin" / "python") -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [str(python), "-m", "vigil", *arguments], check=False, capture_output=True, text=True, timeout=120,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY / "plugin"), "LANG": "C.UTF-8"})
-    assert "Traceback" not in done.stdout + done.stderr
-    return done
 
 
 def test_a_healthy_hospital_that_runs_is_not_complained_of(hospital: Hospital) -> None:

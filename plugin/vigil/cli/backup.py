@@ -25,10 +25,10 @@ def backup(
     the one that opens what the ledger seals."""
     settings, clock = read_settings(config), SystemClock()
     target = (file or Path(clock.now().strftime("vigil-backup-%Y%m%dT%H%M%SZ.tar"))).absolute()
-    contents = make_backup(StatePaths(settings.state_directory), target, clock)
-    with target.open("rb") as written:
-        sha256 = hashlib.file_digest(written, "sha256").hexdigest()
-    with BesideOrthanc(settings) as ledger:
+    with BesideOrthanc(settings) as ledger:  # the key stays the ledger's while both are copied
+        contents = make_backup(StatePaths(settings.state_directory), target, clock)
+        with target.open("rb") as written:
+            sha256 = hashlib.file_digest(written, "sha256").hexdigest()
         Audit(ledger).append("state-copied", "ledger", actor="vigil", role="system", evidence={"sha256": sha256})
     tell({"file": str(target), "bytes": target.stat().st_size, "sha256": sha256, "made_at": contents.made_at}, as_json, _copied)
 
@@ -41,7 +41,7 @@ def restore_(
     """Puts a copy in the place of the state directory, while Orthanc is stopped. What was there is kept beside; alerts that may
     have been told after the copy was made are held."""
     settings, clock = read_settings(config), SystemClock()
-    with StateFolder(settings.state_directory) as state:
+    with StateFolder(settings.state_directory, by_command=True) as state:
         if not yes:
             typer.confirm(f"Put {file} in the place of the state in {state.path}? What is there is kept.", abort=True)
         done = restore(state, file.absolute(), by, clock)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,8 +14,9 @@ from vigil.cli.errors import NothingFound
 from vigil.delivery.escalation.person import staff_name
 from vigil.domain.clock import SystemClock
 from vigil.records.ledger import Ledger
+from vigil.records.rotation import settle_rotation
 from vigil.records.sealing import Sealer
-from vigil.records.state import StatePaths
+from vigil.records.state import StateFolder, StatePaths, beside
 from vigil.settings import Settings, load
 from vigil.settings.configuration_files import read_configuration
 
@@ -34,11 +36,18 @@ class BesideOrthanc:
     def __enter__(self) -> Ledger:
         if not self._paths.ledger.exists():
             raise NothingFound(f"there is no ledger in {self._paths.path}; has Orthanc been started with Vigil yet?")
-        self._ledger = Ledger.open(self._paths.ledger_url, Sealer.open(self._paths.key), SystemClock())
-        return self._ledger
+        with ExitStack() as opened:
+            opened.enter_context(beside(self._paths))
+            if self._paths.next_key.exists():
+                with StateFolder(self._paths.path, by_command=True) as state:
+                    settle_rotation(state)
+            ledger = Ledger.open(self._paths.ledger_url, Sealer.open(self._paths.key), SystemClock())
+            opened.callback(ledger.close)
+            self._opened = opened.pop_all()
+        return ledger
 
     def __exit__(self, *_: object) -> None:
-        self._ledger.close()
+        self._opened.close()
 
 
 def read_settings(config: Path) -> Settings:

@@ -22,6 +22,7 @@ from vigil.cli.beside import DEFAULT_CONFIG, BesideOrthanc, ConfigOption, JsonOp
 from vigil.cli.deliveries import deliveries
 from vigil.cli.doctor import doctor, support_bundle
 from vigil.cli.errors import NothingFound
+from vigil.cli.key import key
 from vigil.cli.models import models
 from vigil.domain.clock import SystemClock
 from vigil.domain.errors import VigilError
@@ -40,6 +41,7 @@ app.add_typer(alerts, name="alerts")
 app.add_typer(deliveries, name="deliveries")
 app.command()(backup)
 app.command("restore")(restore_)
+app.add_typer(key, name="key")
 app.command()(doctor)
 app.command()(support_bundle)
 

@@ -54,6 +54,11 @@ class HttpTransport:
             except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
                 # A kept connection that Orthanc closed in the meantime. Asking again is safe: Orthanc stores a UID once.
                 status, answer = self._exchange(method, path, body)
+        except ssl.SSLCertVerificationError as error:
+            self._close()
+            raise OrthancUnreachable(
+                f"the certificate of Orthanc at {self._host}:{self._port} is not trusted here ({error.verify_message}); name the "
+                "authority that signed it, and the host by the name that stands in it") from error
         except (OSError, http.client.HTTPException) as error:
             self._close()
             raise OrthancUnreachable(

@@ -107,5 +107,6 @@ def _write(path: Path, content: object) -> None:
     # Whole or not at all: a death between two writes must not leave half a name.
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
+    partial.touch(mode=0o600)
     partial.write_text(json.dumps(content), "utf-8")
     partial.replace(path)

@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from vigil.domain.errors import Stopping
 from vigil.pipeline.errors import EngineNotStarted
 from vigil.pipeline.retry import Backoff
+from vigil.records.private import make_private_file
 
 if TYPE_CHECKING:
     from dbos import DBOS
@@ -126,6 +127,7 @@ class Engine:
 
     def _prepare_file(self) -> None:
         """Write-ahead logging is a property of the file and doubles the throughput (docs/performance.md)."""
+        make_private_file(self._database)
         store = create_engine(f"sqlite:///{self._database}")
         with store.connect() as connection:
             connection.execute(text("PRAGMA journal_mode=WAL"))

@@ -42,6 +42,7 @@ from vigil.records.alerts import AlertAccount
 from vigil.records.audit import Audit
 from vigil.records.ledger import Ledger
 from vigil.records.restore import finish_restore
+from vigil.records.rotation import settle_rotation
 from vigil.records.sealing import Sealer
 from vigil.records.state import StateFolder
 from vigil.results.request import DeviceIdentity
@@ -80,8 +81,11 @@ class House:
             opened.callback(self._state.close)
             self._log = open_log(self._state.logs, settings.log_level)
             opened.callback(close_log)
+            if self._state.narrowed:
+                self._log.warning("state-was-open-to-others", narrowed=self._state.narrowed)
             if finish_restore(self._state):
                 self._log.warning("restore-finished")
+            settle_rotation(self._state)
             sealer = Sealer.open(self._state.key)
             self._ledger = Ledger.open(self._state.ledger_url, sealer, self._clock)
             opened.callback(self._ledger.close)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, select, update
 from sqlalchemy.sql import Select
 
 from vigil.domain.answer import Analysis, Answer, InputInstance, Reason
+from vigil.records import places
 from vigil.records.entries import FINISHED_ANALYSIS, UNFINISHED_ANALYSIS, AnalysisRecord, AnalysisState, FinishedObject
 from vigil.records.errors import LedgerRefused
 from vigil.records.objects import insert_objects, sealed_rows
@@ -30,7 +31,7 @@ class Analyses(LedgerPart):
         nothing to anybody.) ``reference``: the file of its reference image up to the pixels, kept sealed until
         :meth:`purge_object_bytes`.
         """
-        sealed = None if reference is None else self._sealer.seal(reference, _reference_place(begun.analysis_id))
+        sealed = None if reference is None else self._sealer.seal(reference, places.of_reference(begun.analysis_id))
         with self._database.write() as connection:
             held = _row(connection, begun.analysis_id)
             if held is not None:
@@ -61,7 +62,7 @@ class Analyses(LedgerPart):
         query = select(analysis.c.sealed_reference).where(analysis.c.analysis_id == analysis_id)
         with self._database.read() as connection:
             sealed: bytes | None = connection.execute(query).scalar_one_or_none()
-        return None if sealed is None else self._sealer.unseal(sealed, _reference_place(analysis_id))
+        return None if sealed is None else self._sealer.unseal(sealed, places.of_reference(analysis_id))
 
     def analyses(self, study_id: str) -> list[AnalysisRecord]:
         """Of a study, oldest first."""
@@ -156,10 +157,6 @@ def _record(row: Row[Any]) -> AnalysisRecord:
         analysis=_analysis(row), state=row.state, answer=None if row.answer is None else _answer(row.answer),
         superseded_by=row.superseded_by, finished_at=row.finished_at, reason=reason_of(row, "reason"),
     )
-
-
-def _reference_place(analysis_id: str) -> str:
-    return f"analysis|{analysis_id}"
 
 
 def _answer(text: str) -> Answer:

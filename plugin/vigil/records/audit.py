@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 
 from vigil.domain.identity import digest
+from vigil.records import places
 from vigil.records.database import insert_absent
 from vigil.records.errors import SealBroken
 from vigil.records.part import CHUNK, LedgerPart, canonical_json
@@ -24,7 +25,6 @@ from vigil.records.sealing import Sealer
 from vigil.records.tables import audit, audit_head
 
 FIRST_HASH = "0" * 64
-HEAD_PLACE = "audit_head"
 
 
 class Break(StrEnum):
@@ -108,7 +108,7 @@ class Audit(LedgerPart):
         if head is None:
             return AuditVerdict(count, count, Break.REMOVED, "the seal of the newest entry is gone")
         try:
-            sealed = json.loads(self._sealer.unseal(head.sealed, HEAD_PLACE))
+            sealed = json.loads(self._sealer.unseal(head.sealed, places.AUDIT_HEAD))
         except SealBroken:
             return AuditVerdict(count, count, Break.CHANGED, "the seal of the newest entry was changed")
         if count < sealed["sequence"]:
@@ -139,7 +139,7 @@ def append_entry(
 
 
 def _head(sealer: Sealer, sequence: int, newest: str) -> dict[str, Any]:
-    sealed = sealer.seal(json.dumps({"sequence": sequence, "hash": newest}).encode(), HEAD_PLACE)
+    sealed = sealer.seal(json.dumps({"sequence": sequence, "hash": newest}).encode(), places.AUDIT_HEAD)
     return {"id": 1, "sequence": sequence, "hash": newest, "sealed": sealed}
 
 

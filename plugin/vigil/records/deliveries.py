@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select, update
 
 from vigil.domain.answer import Reason
+from vigil.records import places
 from vigil.records.database import insert_absent
 from vigil.records.entries import FINISHED_DELIVERY, ROUTINE, WAITING, DeliveryKind, DeliveryRecord
 from vigil.records.errors import LedgerRefused
@@ -85,7 +86,7 @@ class Deliveries(LedgerPart):
         patient."""
         key = {"delivery_id": delivery_id, "sop_instance_uid": sop_instance_uid}
         values = {"status": status, "at": at, "sealed_comment":
-                  self._sealer.seal(comment.encode(), _comment_place(delivery_id, sop_instance_uid)) if comment else None}
+                  self._sealer.seal(comment.encode(), places.of_comment(delivery_id, sop_instance_uid)) if comment else None}
         with self._database.write() as connection:
             if not insert_absent(connection, object_status, {**key, **values}):
                 connection.execute(
@@ -108,16 +109,12 @@ class Deliveries(LedgerPart):
                 select(object_status.c.sealed_comment)
                 .where(object_status.c.delivery_id == delivery_id, object_status.c.sop_instance_uid == sop_instance_uid)
             ).scalar_one_or_none()
-        return "" if sealed is None else self._sealer.unseal(sealed, _comment_place(delivery_id, sop_instance_uid)).decode()
+        return "" if sealed is None else self._sealer.unseal(sealed, places.of_comment(delivery_id, sop_instance_uid)).decode()
 
     def _change(self, delivery_id: str, **values: Any) -> None:
         with self._database.write() as connection:
             if not connection.execute(update(delivery).where(delivery.c.delivery_id == delivery_id).values(values)).rowcount:
                 raise LedgerRefused(f"the ledger holds no delivery {delivery_id}")
-
-
-def _comment_place(delivery_id: str, sop_instance_uid: str) -> str:
-    return f"object_status|{delivery_id}|{sop_instance_uid}"
 
 
 def insert_delivery(connection: Connection, values: Mapping[str, Any]) -> bool:

@@ -23,6 +23,12 @@ class SealBroken(VigilError):
     category = Category.LEDGER_UNAVAILABLE
 
 
+class RotationRefused(VigilError):
+    """The sealing key cannot be changed now; nothing was changed."""
+
+    category = Category.LEDGER_UNAVAILABLE
+
+
 class StateUnusable(VigilError):
     """The state directory cannot be made or written."""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
+from vigil.records import places
 from vigil.records.entries import FinishedObject, ObjectRecord
 from vigil.records.part import CHUNK, LedgerPart
 from vigil.records.sealing import Sealer
@@ -21,7 +22,7 @@ def sealed_rows(sealer: Sealer, analysis_id: str, objects: Sequence[FinishedObje
             "sop_instance_uid": item.sop_instance_uid, "analysis_id": analysis_id, "role": str(item.role),
             "position": item.index, "ordinal": ordinal, "sop_class_uid": item.sop_class_uid,
             "series_instance_uid": item.series_instance_uid, "sha256": hashlib.sha256(item.dicom).hexdigest(),
-            "size": len(item.dicom), "sealed": sealer.seal(item.dicom, _place(item.sop_instance_uid)),
+            "size": len(item.dicom), "sealed": sealer.seal(item.dicom, places.of_object(item.sop_instance_uid)),
         }
         for ordinal, item in enumerate(objects)
     ]
@@ -49,7 +50,7 @@ class Objects(LedgerPart):
         query = select(result_object.c.sealed).where(result_object.c.sop_instance_uid == sop_instance_uid)
         with self._database.read() as connection:
             sealed: bytes | None = connection.execute(query).scalar_one_or_none()
-        return None if sealed is None else self._sealer.unseal(sealed, _place(sop_instance_uid))
+        return None if sealed is None else self._sealer.unseal(sealed, places.of_object(sop_instance_uid))
 
     def mark_object_stored(self, sop_instance_uid: str, orthanc_id: str, at: datetime) -> None:
         """Keeps the first time: an object that is stored again is the same object."""
@@ -79,7 +80,3 @@ class Objects(LedgerPart):
                 update(result_object).where(result_object.c.analysis_id == analysis_id).values(sealed=None))
             connection.execute(
                 update(analysis).where(analysis.c.analysis_id == analysis_id).values(sealed_reference=None))
-
-
-def _place(sop_instance_uid: str) -> str:
-    return f"result_object|{sop_instance_uid}"

@@ -10,19 +10,27 @@ import hmac
 from collections.abc import Set
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, exists, func, or_, select
 
 from vigil.domain.identity import digest
+from vigil.records import places
 from vigil.records.deliveries import delivery_of
 from vigil.records.entries import WAITING, DeliveryRecord
 from vigil.records.part import LedgerPart
-from vigil.records.tables import delivery
+from vigil.records.sealing import KEY_BYTES, Sealer
+from vigil.records.tables import delivery, sealing_key
 
 
 class Outbox(LedgerPart):
     def order_key(self, *parts: str) -> str:
-        """A keyed hash of what names an order: equal for the same order, and telling nothing of it."""
-        return hmac.new(self._sealer.derive("order"), digest(*parts).encode(), "sha256").hexdigest()
+        """A keyed hash of what names an order: equal for the same order, also after a change of the sealing key, and telling
+        nothing of it."""
+        with self._database.read() as connection:
+            earlier = order_keys(connection, self._sealer)
+        key = digest(*parts)
+        for secret in (*earlier, own_order_key(self._sealer)):
+            key = keyed(secret, key)
+        return key
 
     def first_in_outbox(self, destination: str, now: datetime, latest: datetime) -> DeliveryRecord | None:
         """What goes next; None where nothing is due. ``latest``: no pause is longer, so what would be due only after it was
@@ -57,6 +65,23 @@ class Outbox(LedgerPart):
         with self._database.read() as connection:
             return set(connection.execute(
                 select(delivery.c.destination).where(delivery.c.kind == "hl7", delivery.c.state == WAITING).distinct()).scalars())
+
+
+def keyed(secret: bytes, key: str) -> str:
+    """One turn of an order key: of what names an order, or of the order key under the sealing key before."""
+    return hmac.new(secret, key.encode(), "sha256").hexdigest()
+
+
+def own_order_key(sealer: Sealer) -> bytes:
+    return sealer.derive("order")
+
+
+def order_keys(connection: Connection, sealer: Sealer) -> list[bytes]:
+    """What the sealing keys before this one made order keys with, the oldest first."""
+    sealed = connection.execute(
+        select(sealing_key.c.sealed_order_keys).where(sealing_key.c.key_id == sealer.key_id)).scalar_one_or_none()
+    together = b"" if sealed is None else sealer.unseal(sealed, places.ORDER_KEYS)
+    return [together[start : start + KEY_BYTES] for start in range(0, len(together), KEY_BYTES)]
 
 
 def _is_head() -> ColumnElement[bool]:

@@ -93,7 +93,18 @@ def _make_key(key_file: Path) -> None:
             return
     finally:
         draft.unlink()
-    folder = os.open(key_file.parent, os.O_RDONLY)
+    sync_folder(key_file.parent)
+
+
+def remove_drafts(key_file: Path) -> None:
+    """What a kill left of a key that was never used."""
+    for draft in key_file.parent.glob(f".{key_file.name}.*"):
+        draft.unlink(missing_ok=True)
+
+
+def sync_folder(path: Path) -> None:
+    """Names that were given or taken in a folder outlive a loss of power."""
+    folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:

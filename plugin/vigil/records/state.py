@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
 from vigil.records.errors import StateInUse, StateUnusable
+from vigil.records.private import keep_private
 
 
 class StatePaths:
@@ -33,6 +36,11 @@ class StatePaths:
         return self.path / "sealing.key"
 
     @property
+    def next_key(self) -> Path:
+        """Is there while a rotation is under way (:mod:`vigil.records.rotation`)."""
+        return self.path / "sealing.key.new"
+
+    @property
     def logs(self) -> Path:
         return self.path / "log"
 
@@ -51,17 +59,39 @@ class StatePaths:
         return self.path / "state.lock"
 
 
-class StateFolder(StatePaths):
-    """The state directory, made where it is absent (mode 0700), and held for this process alone until :meth:`close`.
+@contextmanager
+def beside(paths: StatePaths, *, alone: bool = False) -> Iterator[None]:
+    """While a command works with the ledger, beside other commands and a running Orthanc; ``alone``: beside no other command.
 
-    Raises :class:`StateInUse` where another process holds it, :class:`StateUnusable` where it cannot be made or written. The
-    lock is the operating system's (flock): it goes with the process, however that ends.
+    Raises :class:`StateInUse`. The lock lies on the folder itself (flock), so a command needs no file of its own for it.
+    """
+    descriptor = os.open(paths.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            what = "another vigil command works with it" if alone else "its sealing key is being changed"
+            raise StateInUse(f"the state directory {paths.path} is in use: {what}; wait until that has ended, then try "
+                             "again") from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+class StateFolder(StatePaths):
+    """The state directory, made where it is absent (mode 0700), and held for this process alone until :meth:`close`. Its user's
+    alone, too: ``narrowed`` is what other users could read before (:mod:`vigil.records.private`). ``by_command``: root may hold
+    it in the place of its user.
+
+    Raises :class:`StateInUse` where another process holds it, :class:`StateUnusable` where it cannot be made or written, or where
+    other users could reach in. The lock is the operating system's (flock): it goes with the process, however that ends.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, by_command: bool = False) -> None:
         super().__init__(path)
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.narrowed = keep_private(path, self.key, root_may=by_command)
             self._descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StateUnusable(

@@ -75,7 +75,9 @@ sealing_key = Table(
     "sealing_key", metadata,
     Column("key_id", String(16), primary_key=True),
     Column("first_used_at", Moment, nullable=False),
+    Column("sealed_order_keys", LargeBinary),
 )
+"""One row. ``sealed_order_keys``: what the keys before this one made order keys with; null where there was none."""
 
 study = Table(
     "study", metadata,

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import warnings
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -68,6 +70,13 @@ class Log:
         self._logger.log(level, action, extra={"fields": {**self._fields, **fields}}, exc_info=exception)
 
 
+class PrivateFiles(RotatingFileHandler):
+    """For their owner alone, whatever the umask."""
+
+    def _open(self) -> TextIOWrapper:
+        return open(self.baseFilename, "a", encoding=self.encoding, opener=lambda path, flags: os.open(path, flags, 0o600))
+
+
 def open_log(folder: Path, level: str) -> Log:
     """The log of this process, in ``folder``/vigil.jsonl, rotated at 10 MiB."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -78,7 +87,7 @@ def open_log(folder: Path, level: str) -> Log:
     logger.setLevel(level.upper())
     logger.propagate = False
     close_log()
-    handler = RotatingFileHandler(folder / "vigil.jsonl", maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8")
+    handler = PrivateFiles(folder / "vigil.jsonl", maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8")
     handler.setFormatter(JsonLines())
     logger.addHandler(handler)
     return Log(logger)

@@ -1,22 +1,16 @@
-"""What is written into a bundle: the same bytes for the same contents, a signature that openssl checks, a bill of each part."""
+"""What is written into a bundle: the same bytes for the same contents, a signature that openssl checks."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import tarfile
-import zipfile
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from bundling.archive import SIGNATURE, SUMS, NotSigned, pack, sign, write_sums
-from bundling.sbom import bill
-from bundling.wheels import described, licence_texts
 
-REPOSITORY = Path(__file__).resolve().parents[3]
 MOMENT_S = 1_764_000_000
 
 
@@ -30,16 +24,6 @@ def contents(folder: Path, mask: int) -> Path:
         os.umask(before)
     (folder / "vigil-1.0.0" / "install").chmod(0o755)
     return folder / "vigil-1.0.0"
-
-
-def wheel(folder: Path, name: str = "sample", version: str = "1.2", metadata: str = "License-Expression: MIT\n") -> Path:
-    path = folder / f"{name}-{version}-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(f"{name}/__init__.py", "")
-        info = f"{name}-{version}.dist-info"
-        archive.writestr(f"{info}/METADATA", f"Name: {name}\nVersion: {version}\nSummary: A sample.\n{metadata}\n")
-        archive.writestr(f"{info}/licenses/LICENSE.txt", "Do as you like.")
-    return path
 
 
 def test_the_same_contents_are_the_same_bytes_whoever_packs_them(tmp_path: Path) -> None:
@@ -79,17 +63,3 @@ def test_openssl_alone_checks_the_signature(tmp_path: Path) -> None:
     assert subprocess.run(check, capture_output=True, check=False).returncode != 0
     with pytest.raises(NotSigned, match="does not sign"):
         sign(folder, public)
-
-
-def test_the_bill_names_every_library_and_every_model(tmp_path: Path) -> None:
-    by_classifier = "License: UNKNOWN\nClassifier: License :: OSI Approved :: BSD License\n"
-    known = list(described([wheel(tmp_path), wheel(tmp_path, "other", "2.0", by_classifier)]))
-    told = bill("1.0.0", datetime(2026, 11, 26, tzinfo=UTC), known, REPOSITORY / "models")
-    assert told == bill("1.0.0", datetime(2026, 11, 26, tzinfo=UTC), list(reversed(known)), REPOSITORY / "models")
-    written = json.loads(told)
-    assert (written["bomFormat"], written["specVersion"]) == ("CycloneDX", "1.6")
-    parts = {item["name"]: item for item in written["components"]}
-    assert set(parts) == {"sample", "other", "brain-volume-t1-mr", "hyperdense-volume-ct-head"}
-    assert [parts[name]["licenses"][0]["license"]["name"] for name in ("sample", "other")] == ["MIT", "BSD License"]
-    assert set(written["dependencies"][0]["dependsOn"]) == {item["bom-ref"] for item in written["components"]}
-    assert dict(licence_texts(known[1])) == {"LICENSE.txt": b"Do as you like."}

@@ -59,6 +59,8 @@ class Clinic:
         self.synchronised: bool | None = True
         self.models = REPOSITORY / "models"
         self.units = folder / "systemd"
+        self.libraries = folder / "lib"
+        self.libraries.mkdir()
         self.state = folder / "state"
         self.state.mkdir(mode=0o700)
         self.config = folder / "etc"
@@ -82,7 +84,7 @@ class Clinic:
         return file
 
     def around(self) -> Surroundings:
-        return Surroundings(self.clock, self.models, lambda: self.synchronised, (self.units,))
+        return Surroundings(self.clock, self.models, lambda: self.synchronised, (self.units,), (self.libraries,))
 
     def complaints(self) -> list[Check]:
         """What the doctor finds, but for what is well, and that no Orthanc runs here."""

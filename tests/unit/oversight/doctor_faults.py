@@ -19,6 +19,7 @@ from hospital.hospital import LIVE, MODEL
 from hospital.network import free_port
 from hospital.orthanc import BUNDLE_SCRIPT, REPOSITORY, runtime_site_packages
 from vigil.domain.clock import SystemClock
+from vigil.oversight.doctor.web_server import FUNCTION, LIBRARY
 from vigil.records.audit import Audit
 from vigil.records.ledger import Ledger
 from vigil.records.sealing import Sealer
@@ -101,6 +102,14 @@ def ledger_from_tomorrow(clinic: Clinic) -> None:
 def opened_key(clinic: Clinic) -> None:
     Sealer.open(StatePaths(clinic.state).key)
     StatePaths(clinic.state).key.chmod(0o644)
+
+
+def web_server_for_an_older_openssl(clinic: Clinic) -> None:
+    library = clinic.libraries / "x86_64-linux-gnu" / LIBRARY
+    library.parent.mkdir()
+    library.write_bytes(b"ELF\0" + FUNCTION.encode() + b"\0")
+    certificate, _ = clinic.authority.issue("https", days_ago=-300)
+    change(clinic.whole, SslEnabled=True, SslCertificate=str(certificate))
 
 
 def two_scripts(clinic: Clinic) -> None:
@@ -305,10 +314,22 @@ FAULTS = {
         packages_without("pydicom"), "libraries", "pydicom", "error", "its files are not there", "install the bundle again"),
     "a state directory that others may read": Seeded(
         lambda it: it.state.chmod(0o755), "state", "/state", "error", "open to other users (mode 0755)", "chmod 0700"),
+    "a state directory in a folder that others may write": Seeded(
+        lambda it: it.state.parent.chmod(0o777), "state", "/state", "error", "another folder in its place (mode 0777)",
+        "chmod go-w"),
+    "a state directory that is a link": Seeded(
+        lambda it: it.state.symlink_to(it.state.rename(it.folder / "elsewhere")), "state", "/state", "error",
+        "is a symbolic link", "name the folder itself"),
     "a state directory that cannot be": Seeded(
         parked_nowhere, "state", "orthanc.json/state", "error", "cannot be used", "the user of Orthanc may write"),
     "a sealing key that others may read": Seeded(
         opened_key, "state", "sealing.key", "error", "may be read by other users", "chmod 0600"),
+    "an HTTPS of Orthanc's own that ends Orthanc": Seeded(
+        web_server_for_an_older_openssl, "versions", "SslEnabled", "error", "ends Orthanc at the first HTTPS request",
+        "let a proxy on this machine speak TLS"),
+    "a change of the sealing key that was interrupted": Seeded(
+        lambda it: Sealer.open(StatePaths(it.state).next_key), "state", "sealing.key.new", "warning", "was interrupted",
+        "vigil key rotate"),
     "a ledger that is none": Seeded(
         lambda it: StatePaths(it.state).ledger.write_text("no database") and Sealer.open(StatePaths(it.state).key),
         "state", "ledger.sqlite", "error", "cannot be read", "restore the whole state directory"),

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import sys
 import time
 from pathlib import Path
 
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 
 from vigil.domain.answer import Answer, AnswerKind
 from vigil.domain.clock import SystemClock
 from vigil.records.audit import Audit
 from vigil.records.ledger import Ledger
+from vigil.records.rotation import rotate_key
 from vigil.records.sealing import Sealer
 from vigil.records.state import StateFolder, StatePaths
 from vigil.results.objects import ResultObject, Role
+
+MOST_STEPS = 200
 
 
 def say(text: str) -> None:
@@ -77,6 +81,58 @@ def die(paths: StatePaths, statement: str) -> None:
     say(" ".join(seen))
 
 
+def rotate(paths: StatePaths) -> None:
+    """Changes the sealing key on copies of the folder, in ``steps/1``, ``steps/2`` ...: each is killed one step later than the
+    one before, until one comes through. Says what the steps are."""
+    number, reached = 0, True
+    while reached and number < MOST_STEPS:
+        number += 1
+        copy = paths.path / "steps" / str(number)
+        shutil.copytree(paths.path, copy, ignore=shutil.ignore_patterns("steps"))
+        inside, outside = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(inside)
+            _rotate_until(StatePaths(copy), number, outside)
+        os.close(outside)
+        with os.fdopen(inside) as told:
+            step = told.read()
+        _, status = os.waitpid(child, 0)
+        reached = os.WIFSIGNALED(status)
+        if reached:
+            say(step)
+
+
+def _rotate_until(paths: StatePaths, number: int, outside: int) -> None:
+    """Steps: what is asked of the file system and of the database, from the making of the new key on."""
+    seen = 0
+
+    def step(name: str) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == number:
+            os.write(outside, name.encode())
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def asked(name: str, _: object) -> None:
+        if name == "os.link" or (seen and name in ("os.rename", "os.remove")):
+            step(name)
+
+    def stated(*arguments: object) -> None:
+        if seen:
+            step(str(arguments[2]).split(maxsplit=1)[0])
+
+    def committing(_: object) -> None:
+        if seen:
+            step("commit")
+
+    sys.addaudithook(asked)
+    event.listen(Engine, "after_cursor_execute", stated)
+    event.listen(Engine, "commit", committing)
+    rotate_key(paths, SystemClock(), "Ann Roe")
+    os._exit(0)
+
+
 if __name__ == "__main__":
     folder, what, *rest = sys.argv[1:]
-    {"hold": hold, "lock": lock, "write": write, "die": die}[what](StatePaths(Path(folder)), *rest)
+    {"hold": hold, "lock": lock, "write": write, "die": die, "rotate": rotate}[what](StatePaths(Path(folder)), *rest)

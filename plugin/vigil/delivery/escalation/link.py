@@ -56,7 +56,8 @@ class Links:
             raise LinkInvalid("this is no link of Vigil's; was it cut on the way?") from error
         payload, signature = signed[:-SIGNATURE_BYTES], signed[-SIGNATURE_BYTES:]
         if not hmac.compare_digest(signature, self._signature(payload)):
-            raise LinkInvalid("this is no link of Vigil's; was it cut on the way?")
+            raise LinkInvalid("this is no link of Vigil's: it was cut on the way, or the sealing key was changed after it was "
+                              "sent; acknowledge with \"vigil alerts acknowledge\", or ask whoever runs Orthanc")
         analysis_id, step, channel, expires = json.loads(payload)
         expires_at = datetime.fromtimestamp(expires, UTC)
         if now > expires_at:

@@ -29,7 +29,7 @@ def look_at_certificates(site: Site) -> list[Check]:
     for key in ORTHANCS:
         named = site.configuration.get(key)
         if isinstance(named, str) and named and (not key.startswith("Ssl") or site.configuration.get("SslEnabled") is True):
-            files.append((key, site.place.parent / named))
+            files.append((key, site.folder / named))
     checks = []
     for key, file in files:
         checks += _file(key, file, site.now)

@@ -68,8 +68,7 @@ def _script(site: Site) -> Iterator[Check]:
         yield error(SUBJECT, "PythonScript", "is not set: Orthanc does not run Vigil at all",
                     'set "PythonScript" to the bundle\'s plugin/vigil_plugin.py, and restart Orthanc')
         return
-    base = site.place if site.place.is_dir() else site.place.parent
-    script = base / named
+    script = site.folder / named
     try:
         text = script.read_text("utf-8", "replace")
     except OSError as failure:

@@ -12,9 +12,10 @@ from vigil.oversight.doctor.destinations import look_at_destinations
 from vigil.oversight.doctor.libraries import default_site_packages, look_at_process, look_in_folder, pins
 from vigil.oversight.doctor.models import installed, look_at_models, manifests
 from vigil.oversight.doctor.running import ask_running
-from vigil.oversight.doctor.site import Site, Surroundings
+from vigil.oversight.doctor.site import Site, Surroundings, folder_of
 from vigil.oversight.doctor.state import look_at_clock, look_at_disks, look_at_secrets, look_at_state
 from vigil.oversight.doctor.versions import embedded_python, look_at_versions
+from vigil.oversight.doctor.web_server import look_at_web_server
 from vigil.settings import load
 from vigil.settings.configuration_files import merge_configuration
 from vigil.settings.errors import Fault, SettingsInvalid
@@ -26,7 +27,8 @@ def examine(config: Path, around: Surroundings) -> list[Check]:
     settings = site.settings
     models = () if settings is None else installed(settings, around.bundled_models)
     looks: list[Callable[[], list[Check]]] = [
-        lambda: look_at_versions(site), lambda: _look_at_libraries(site), lambda: told(faults),
+        lambda: look_at_versions(site), lambda: look_at_web_server(site, around.library_folders),
+        lambda: _look_at_libraries(site), lambda: told(faults),
         lambda: contradictions(site, manifests(models), around.unit_folders), lambda: look_at_state(site, around.unit_folders),
         lambda: look_at_disks(site), lambda: look_at_clock(site, around.synchronised()), lambda: look_at_secrets(site),
         lambda: look_at_certificates(site), lambda: look_at_orthanc(site),
@@ -50,7 +52,7 @@ def look_around(config: Path, around: Surroundings) -> tuple[Site, list[Fault]]:
         settings = load(configuration)
     except SettingsInvalid as invalid:
         faults += invalid.faults
-    return Site(config, configuration, settings, ask_running(configuration), around.clock.now()), faults
+    return Site(config, configuration, settings, ask_running(configuration, folder_of(config)), around.clock.now()), faults
 
 
 def _look_at_libraries(site: Site) -> list[Check]:
@@ -70,6 +72,8 @@ def look_at_orthanc(site: Site) -> list[Check]:
     if running is None:
         return [warning(subject, "this machine", "does not answer at its port: it does not run, or HttpServerEnabled is false",
                         "start it (systemctl start orthanc) and look at its log if it does not stay (docs/troubleshooting.md)")]
+    if running.unasked is not None:
+        return [running.unasked]
     if running.refused:
         return [warning(subject, "this machine", "runs, and lets nobody in: RegisteredUsers in its configuration holds no user "
                         "of its",

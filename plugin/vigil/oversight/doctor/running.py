@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vigil.oversight.doctor.check import Check, error, warning
+
+SUBJECT, WHERE = "orthanc", "this machine"
 ANSWER_WITHIN_S = 15.0
 UNAUTHORIZED = 401
 
@@ -18,18 +21,26 @@ UNAUTHORIZED = 401
 @dataclass(frozen=True)
 class Running:
     """What it said. ``health``: of /vigil/health/ready, and ``environment``: of /vigil/environment; None where it has no such
-    address, or did not let us in. ``refused``: it asks for a user that the configuration does not name."""
+    address, or did not let us in. ``refused``: it asks for a user that the configuration does not name. ``unasked``: why it was
+    not asked, where TLS stands in the way."""
 
     system: Mapping[str, Any] = field(default_factory=dict)
     plugin_version: str | None = None
     health: Mapping[str, Any] | None = None
     environment: Mapping[str, Any] | None = None
     refused: bool = False
+    unasked: Check | None = None
 
 
-def ask_running(configuration: Mapping[str, Any]) -> Running | None:
-    """None where nobody answers at Orthanc's port."""
-    door = _Door(configuration)
+def ask_running(configuration: Mapping[str, Any], folder: Path) -> Running | None:
+    """None where nobody answers at Orthanc's port. ``folder``: of the configuration, which Orthanc's paths count from."""
+    try:
+        return _asked(_Door(configuration, folder))
+    except _Unasked as why:
+        return Running(unasked=why.check)
+
+
+def _asked(door: _Door) -> Running | None:
     status, system = door.get("/system")
     if status is None:
         return None
@@ -46,10 +57,11 @@ def ask_running(configuration: Mapping[str, Any]) -> Running | None:
 
 
 class _Door:
-    def __init__(self, configuration: Mapping[str, Any]) -> None:
+    def __init__(self, configuration: Mapping[str, Any], folder: Path) -> None:
         port = configuration.get("HttpPort", 8042)
         self._port = port if isinstance(port, int) else 8042
-        self._certificate = configuration.get("SslCertificate") if configuration.get("SslEnabled") is True else None
+        self._certificate = folder / str(configuration.get("SslCertificate", "certificate.pem"))
+        self._asks_certificate = configuration.get("SslVerifyPeers") is True
         self._encrypted = configuration.get("SslEnabled") is True
         users = configuration.get("RegisteredUsers")
         self._headers: dict[str, str] = {}
@@ -58,15 +70,19 @@ class _Door:
             self._headers["Authorization"] = "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode("ascii")
 
     def get(self, path: str) -> tuple[int | None, Any]:
-        """Status and JSON; (None, None) where nobody answers."""
+        """Status and JSON; (None, None) where nobody answers. Raises: _Unasked."""
         try:
             connection = self._connection()
-        except (OSError, ValueError):
+        except ssl.SSLError as failure:
+            raise _Unasked(self._broken_off()) from failure
+        except OSError:
             return None, None
         try:
             connection.request("GET", path, headers=self._headers)
             response = connection.getresponse()
             body = response.read()
+        except ssl.SSLError as failure:  # with TLS 1.3 a missing certificate is told after the handshake
+            raise _Unasked(self._broken_off()) from failure
         except (OSError, http.client.HTTPException):
             return None, None
         finally:
@@ -86,7 +102,31 @@ class _Door:
         connection = http.client.HTTPSConnection("127.0.0.1", self._port, timeout=ANSWER_WITHIN_S, context=context)
         connection.connect()
         shown = ssl.DER_cert_to_PEM_cert(connection.sock.getpeercert(binary_form=True) or b"")
-        if "".join(shown.split()) not in "".join(Path(str(self._certificate)).read_text("ascii", "replace").split()):
+        if (problem := self._not_its_own(shown)) is not None:
             connection.close()
-            raise OSError("another server answers at Orthanc's port")
+            raise _Unasked(problem)
         return connection
+
+    def _not_its_own(self, shown: str) -> Check | None:
+        try:
+            own = self._certificate.read_text("ascii", "replace")
+        except OSError as failure:
+            return error(SUBJECT, WHERE, f"speaks TLS, and {self._certificate} cannot be read ({failure.strerror}) to know it by",
+                         "run this as root or as the user of Orthanc, or correct SslCertificate")
+        if "".join(shown.split()) in "".join(own.split()):
+            return None
+        return error(SUBJECT, WHERE, f"shows another certificate than {self._certificate} (SslCertificate): it was asked nothing",
+                     "restart Orthanc if that file was renewed since its start; else see which program has the port")
+
+    def _broken_off(self) -> Check:
+        if self._asks_certificate:
+            return warning(SUBJECT, WHERE, "runs, and lets nobody in without a client certificate (SslVerifyPeers)",
+                           "ask it with yours: curl --cacert FILE --cert FILE https://HOST:PORT/vigil/health/ready")
+        return error(SUBJECT, WHERE, "answers, and does not speak the TLS that SslEnabled promises",
+                     "restart Orthanc if SslEnabled was set since its start; else see which program has the port")
+
+
+class _Unasked(Exception):
+    def __init__(self, check: Check) -> None:
+        super().__init__(check.what)
+        self.check = check

@@ -16,6 +16,7 @@ from vigil.settings import Settings
 DEFAULT_STORAGE = "/var/lib/orthanc/db"
 UNIT_FOLDERS = tuple(map(Path, ("/usr/lib/systemd/system", "/lib/systemd/system", "/run/systemd/system", "/etc/systemd/system")))
 """Where systemd reads units, the last word last."""
+LIBRARY_FOLDERS = (Path("/usr/lib"), Path("/usr/local/lib"))
 TIME_ERROR = 5
 
 
@@ -28,6 +29,7 @@ class Surroundings:
     bundled_models: Path
     synchronised: Callable[[], bool | None]
     unit_folders: tuple[Path, ...] = UNIT_FOLDERS
+    library_folders: tuple[Path, ...] = LIBRARY_FOLDERS
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,10 @@ class Site:
     settings: Settings | None
     running: Running | None
     now: datetime
+
+    @property
+    def folder(self) -> Path:
+        return folder_of(self.place)
 
     @property
     def vigil(self) -> Mapping[str, Any]:
@@ -55,6 +61,11 @@ class Site:
     def storage_directory(self) -> Path:
         named = self.configuration.get("StorageDirectory")
         return Path(named) if isinstance(named, str) else Path(DEFAULT_STORAGE)
+
+
+def folder_of(place: Path) -> Path:
+    """What Orthanc counts the relative paths of a configuration from."""
+    return place if place.is_dir() else place.parent
 
 
 def section(of: Mapping[str, Any], key: str) -> Mapping[str, Any]:

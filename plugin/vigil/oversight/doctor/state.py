@@ -16,6 +16,7 @@ from vigil.oversight.doctor.check import Check, error, good, warning
 from vigil.oversight.doctor.service import service_user
 from vigil.oversight.doctor.site import Site
 from vigil.records.glance import glance
+from vigil.records.private import unfit_place
 from vigil.records.state import StatePaths
 
 FULL_MIB, NEARLY_FULL_MIB = 100, 1024
@@ -38,6 +39,8 @@ def look_at_state(site: Site, unit_folders: tuple[Path, ...]) -> list[Check]:
     if not stat.S_ISDIR(mode):
         return [error("state", str(path), "is no folder", "name a folder of Vigil's own as Vigil.StateDirectory")]
     checks = []
+    if (unfit := unfit_place(path)) is not None:
+        checks.append(error("state", str(path), unfit.what, unfit.remedy))
     if stat.S_IMODE(mode) & 0o077:
         checks.append(error("state", str(path), f"is open to other users (mode {stat.S_IMODE(mode):04o}): the sealing key lies "
                             "in it",
@@ -52,6 +55,9 @@ def look_at_state(site: Site, unit_folders: tuple[Path, ...]) -> list[Check]:
     if paths.ledger.exists() and not paths.key.exists():
         checks.append(error("state", str(paths.key), "is missing beside the ledger: what is sealed in it cannot be opened",
                             "restore the sealing.key that was kept with this ledger"))
+    if paths.next_key.exists() and site.running is None:
+        checks.append(warning("state", str(paths.next_key), "a change of the sealing key was interrupted",
+                              "start Orthanc, or run vigil key rotate again: either brings it to an end"))
     checks += _ledger(paths)
     return checks or [good("state", str(path), "there, and open to its user alone")]
 

@@ -22,6 +22,8 @@ PLUGIN_FOLDERS = ("/usr/share/orthanc/plugins", "/usr/lib/orthanc/plugins", "/us
 
 def look_at_versions(site: Site) -> list[Check]:
     running = site.running
+    if running is not None and running.unasked is not None:
+        running = None
     orthanc = running.system.get("Version") if running is not None else _installed_orthanc()
     checks = [good(SUBJECT, "Vigil", vigil.__version__), *_orthanc(orthanc)]
     if running is not None and not running.refused:
