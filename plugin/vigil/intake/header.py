@@ -18,6 +18,8 @@ __all__ = ["ImageHeader", "header_of", "read_dataset", "read_header"]
 
 # Attributes that turn stored values into values, beside the pixels themselves: representation and rescale.
 _VALUE_TAGS = (0x00280002, 0x00280004, 0x00280010, 0x00280011, 0x00280100, 0x00280101, 0x00280103, 0x00281052, 0x00281053)
+_REQUEST_PRIORITY = (0x00401003, 0x0032000C)
+_WHEREABOUTS = (0x00380300, 0x00081040, 0x00321033)  # Current Patient Location, Department, Requesting Service
 VIDEO = "1.2.840.10008.1.2.4.10"
 """Of MPEG and HEVC: one stream holds all frames, and what number of them it claims nobody can check."""
 # Those that are always lossy: of JPEG 2000 and HTJ2K in general the attribute alone tells.
@@ -102,6 +104,10 @@ class ImageHeader:
     imager_pixel_spacing_mm: tuple[float, float] | None = None
     """At the detector of a projection image."""
     laterality: str = ""
+    request_priority: str = ""
+    """Requested Procedure Priority, or the retired Study Priority ID: "STAT", "HIGH", "ROUTINE", ..."""
+    whereabouts: str = ""
+    """Where the patient is, and who asked: current location, department and requesting service, joined, in lower case."""
 
 
 def read_header(orthanc_id: str, dicom: bytes) -> ImageHeader:
@@ -184,7 +190,16 @@ def _header(orthanc_id: str, instance: Instance) -> ImageHeader:
         concatenation=_concatenation(attributes),
         imager_pixel_spacing_mm=(at_detector[0], at_detector[1]) if len(at_detector) == 2 else None,
         laterality=(attributes.text(0x00200062) or attributes.text(0x00200060)).upper(),
+        request_priority=_request_priority(attributes),
+        whereabouts="; ".join(words for tag in _WHEREABOUTS if (words := attributes.words(tag))).lower(),
     )
+
+
+def _request_priority(attributes: Attributes) -> str:
+    """Of the image, or of an item of its Request Attributes Sequence: scanners write it to either."""
+    levels = (attributes, *attributes.items(0x00400275))
+    said = [text for level in levels for tag in _REQUEST_PRIORITY if (text := level.text(tag))]
+    return said[0].upper() if said else ""
 
 
 def _concatenation(attributes: Attributes) -> Concatenation | None:
