@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pydicom import Dataset
 from pydicom.uid import (
@@ -98,6 +99,24 @@ def with_one_slice_blank(images: list[Dataset]) -> list[Dataset]:
     return images
 
 
+def without_their_intercept(images: list[Dataset]) -> list[Dataset]:
+    for image in images:
+        image.RescaleIntercept = "0"
+    return images
+
+
+def with_half_a_head(images: list[Dataset]) -> list[Dataset]:
+    for image in images:
+        stored = np.frombuffer(image.PixelData, "<u2").reshape(image.Rows, image.Columns)
+        image.PixelData, image.Columns = np.ascontiguousarray(stored[:, 64:]).tobytes(), 64
+    return images
+
+
+def with_text_in_the_pixels(images: list[Dataset]) -> list[Dataset]:
+    images[20].BurnedInAnnotation = "YES"
+    return images
+
+
 def in_a_video_syntax(images: list[Dataset]) -> list[Dataset]:
     for image in images:
         image.file_meta.TransferSyntaxUID = MPEG2MPML
@@ -122,6 +141,9 @@ CASES: dict[str, tuple[Callable[[list[Dataset]], list[Dataset]], str]] = {
     "no-pixel-data": (without_pixels, "no-pixel-data"),
     "a-truncated-slice": (with_one_slice_cut_short, "unreadable-instance"),
     "a-blank-slice": (with_one_slice_blank, "unreadable-instance"),
+    "no-hounsfield-units": (without_their_intercept, "implausible-values"),
+    "half-a-head": (with_half_a_head, "truncated-anatomy"),
+    "burned-in-text": (with_text_in_the_pixels, "out-of-scope"),
     "an-unreadable-transfer-syntax": (in_a_video_syntax, "unsupported-transfer-syntax"),
 }
 

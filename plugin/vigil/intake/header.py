@@ -89,6 +89,8 @@ class ImageHeader:
     view_position: str = ""
     lossy: bool = False
     """Whether the image was ever compressed with loss, as Lossy Image Compression or its transfer syntax says."""
+    burned_in: bool = False
+    """Whether Burned In Annotation says that text or marks stand in the pixels."""
     echo_time_ms: float | None = None
     b_value: float | None = None
     temporal_position: int | None = None
@@ -182,6 +184,7 @@ def _header(orthanc_id: str, instance: Instance) -> ImageHeader:
         contrast_agent=attributes.words(0x00180010) or contrast_of(attributes),
         view_position=attributes.text(0x00185101).upper(),
         lossy=attributes.text(0x00282110) == "01" or instance.meta.transfer_syntax_uid in _LOSSY_SYNTAXES,
+        burned_in=attributes.text(0x00280301).upper() == "YES",
         echo_time_ms=attributes.decimal(0x00180081),
         b_value=attributes.double(0x00189087),
         temporal_position=attributes.integer(0x00200100),

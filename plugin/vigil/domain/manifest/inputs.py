@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from vigil.domain.manifest.quality import Quality
 from vigil.domain.manifest.strict import Strict
 
 
@@ -33,6 +34,8 @@ class SeriesInput(Strict):
     irregular."""
     largest_gantry_tilt_degrees: float = Field(default=0, ge=0, le=45)
     """Up to which a tilted stack is straightened before the model sees it; 0 refuses any."""
+    quality: Quality = Field(default_factory=Quality)
+    """What is refused of images that are of the right kind."""
     quiet_s: float = Field(default=0, ge=0)
     """Time without a new image that a study needs beside Orthanc's StableAge before a negative may leave."""
     give_up_after_s: float = Field(default=600, ge=0)
