@@ -9,8 +9,8 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.tag import BaseTag
 
 _SHARED, _PER_FRAME = BaseTag(0x52009229), BaseTag(0x52009230)
-DEEPEST = 3
-"""Levels of sequences below a frame's groups; no attribute of an image lies deeper."""
+DEEPEST = 2
+"""Levels of sequences below a frame's groups: a group, and a sequence of it (PS3.3 C.8.13.5.9, of diffusion)."""
 
 
 def missing_attributes(headers: Iterable[Dataset], keywords: Sequence[str]) -> tuple[str, ...]:

@@ -16,9 +16,13 @@ HEAD_MM = (158.0, 190.0)
 COLUMN_MM = 1.8
 
 
-def round_body(radius_mm: float, *, matrix: int = 128, pixel_mm: float = 2.0, slices: int = 10, noise_hu: float = 10.0) -> Volume:
+def round_body(
+    radius_mm: float, *, at_mm: tuple[float, float] = (0.0, 0.0), matrix: int = 128, pixel_mm: float = 2.0, slices: int = 10,
+    noise_hu: float = 10.0,
+) -> Volume:
     row, column = np.ogrid[:matrix, :matrix]
-    inside = np.hypot(row - (matrix - 1) / 2, column - (matrix - 1) / 2) * pixel_mm < radius_mm
+    middle = (matrix - 1) / 2
+    inside = np.hypot((row - middle) * pixel_mm - at_mm[0], (column - middle) * pixel_mm - at_mm[1]) < radius_mm
     noise = np.random.default_rng(5).normal(0, noise_hu, (slices, matrix, matrix))
     return axial(np.where(inside, 40.0, -1000.0) + noise, (5.0, pixel_mm, pixel_mm))
 
@@ -55,6 +59,13 @@ def test_a_body_wider_than_the_circle_that_was_reconstructed_is_refused() -> Non
         refuse_cut_body(in_a_circle(round_body(140.0)))
 
 
+def test_a_body_that_lies_off_the_middle_is_cut_by_the_circle_where_it_touches_no_side() -> None:
+    off = round_body(70.0, at_mm=(49.0, -49.0))
+    refuse_cut_body(off)
+    with pytest.raises(FieldOfViewTruncated, match="in 10 of 10 slices"):
+        refuse_cut_body(in_a_circle(off))
+
+
 def test_a_body_that_touches_no_circle_but_fills_the_square_up_to_its_sides_is_not_cut_by_a_circle() -> None:
     """Clipped air in the corners is no rim of a circle."""
     body = round_body(120.0, noise_hu=0.0)
@@ -65,6 +76,7 @@ def test_a_couch_across_the_border_and_a_few_slices_with_shoulders_are_no_fault(
     couch = round_body(90.0, slices=20)
     couch.voxels[:, 118:121] = 200.0  # a shell of 6 mm from side to side
     couch.voxels[:, 118:, 20:23] = 200.0
+    couch.voxels[:, 126:] = 200.0  # a head rest along the whole border
     refuse_cut_body(couch)
     couch.voxels[:2] = 40.0
     refuse_cut_body(couch)

@@ -52,12 +52,21 @@ def test_a_head_passes(head: Volume, name: str) -> None:
 
 ILL: dict[str, tuple[Callable[[NDArray[np.float32]], NDArray[np.float32]], str]] = {
     "no intercept": (lambda hu: hu.clip(-1024) + 1024, r"nothing in the field of view is air \(the lowest value is \d+ HU\)"),
+    "air at zero": (lambda hu: hu + 1000, "nothing in the field of view is air"),
     "the slope twice": (lambda hu: 2 * (hu + 1024) - 1024, r"only \d % of what is not air lies near water"),
     "too bright": (lambda hu: hu + 250, r"only \d+ % of what is not air"),
     "ten times": (lambda hu: 10 * hu, "many lie below -1500 HU"),
     "windowed to eight bits": (lambda hu: (hu.clip(-10, 90) + 10) * 2.55, "nothing in the field of view is air"),
     "nothing but air": (lambda hu: np.full_like(hu, -1000) + np.arange(hu.shape[2]) % 7, "only 0 %"),
 }
+
+
+def test_where_no_air_needs_to_be_seen_a_lost_intercept_shows_in_that_nothing_lies_below_zero(head: Volume) -> None:
+    narrow = changed(head, head.voxels[:, :, head.voxels.shape[2] // 4:head.voxels.shape[2] * 3 // 4])
+    refuse_implausible_hounsfield(narrow)
+    refuse_implausible_hounsfield(changed(narrow, narrow.voxels.clip(-100)))
+    with pytest.raises(ImplausibleValues, match=r"nothing in the field of view is air \(the lowest value is 0 HU\)"):
+        refuse_implausible_hounsfield(changed(narrow, narrow.voxels.clip(-1000) + 1000))
 
 
 @pytest.mark.parametrize("name", ILL)

@@ -32,13 +32,19 @@ def test_a_multi_frame_image_has_them_in_its_groups(slices: list[Dataset]) -> No
     details, exposure = Dataset(), Dataset()
     exposure.KVP = "120"
     details.CTXRayDetailsSequence = [exposure]
+    diffusion, directions, direction = Dataset(), Dataset(), Dataset()
+    direction.DiffusionGradientOrientation = [1.0, 0.0, 0.0]
+    directions.DiffusionGradientDirectionSequence = [direction]
+    diffusion.MRDiffusionSequence = [directions]
     image.SharedFunctionalGroupsSequence[0].update(details)
+    image.PerFrameFunctionalGroupsSequence[0].update(diffusion)
     for syntax in (image.file_meta.TransferSyntaxUID, ImplicitVRLittleEndian):
         again = dcmread(BytesIO(dicom_bytes(image)))
         buffer = BytesIO()
         again.file_meta.TransferSyntaxUID = syntax
         again.save_as(buffer, implicit_vr=syntax == ImplicitVRLittleEndian, little_endian=True)
-        assert missing_attributes([read_dataset(buffer.getvalue())], ASKED) == ()
+        asked = (*ASKED, "DiffusionGradientOrientation", "DiffusionBValue")
+        assert missing_attributes([read_dataset(buffer.getvalue())], asked) == ("DiffusionBValue",)
 
 
 def test_one_image_that_lacks_it_is_enough(slices: list[Dataset]) -> None:
