@@ -51,7 +51,7 @@ def _cut_at_the_border_mm(volume: Volume) -> NDArray[np.float64]:
 
 def _cut_at_the_circle_mm(volume: Volume) -> NDArray[np.float64]:
     """Of each slice, along the circle that touches the sides of the image: where the body goes on up to it, and beyond lies the
-    lowest value there is, as it does outside of what was reconstructed."""
+    very value of the image's corner, as it does outside of what was reconstructed."""
     _, row_mm, column_mm = volume.spacing_mm
     _, rows, columns = volume.voxels.shape
     radius_mm, step_mm = min(rows * row_mm, columns * column_mm) / 2, max(row_mm, column_mm)
@@ -60,7 +60,7 @@ def _cut_at_the_circle_mm(volume: Volume) -> NDArray[np.float64]:
     row, column = _places((radius_mm + step_mm * MARGIN_PIXELS,), angles, volume)
     in_the_image = ((row >= 0) & (row < rows) & (column >= 0) & (column < columns)).ravel()
     beyond = np.zeros((len(volume.voxels), DIRECTIONS), np.bool_)
-    beyond[:, in_the_image] = volume.voxels[:, row[0, in_the_image], column[0, in_the_image]] == volume.voxels.min()
+    beyond[:, in_the_image] = volume.voxels[:, row[0, in_the_image], column[0, in_the_image]] == volume.voxels[:, :1, 0]
     row, column = _places(inwards_mm, angles, volume)
     goes_on = volume.voxels[:, row.clip(0, rows - 1), column.clip(0, columns - 1)].min(axis=1) > BODY_ABOVE_HU
     return np.asarray(np.count_nonzero(goes_on & beyond, axis=1) * (2 * np.pi * radius_mm / DIRECTIONS), np.float64)
