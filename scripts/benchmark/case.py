@@ -43,6 +43,8 @@ CASES = (
     Case("demo-ct", "The CT head of the demo, from memory", "memory:demo_ct"),
     Case("demo-mr", "The T1 MR head of the demo, from memory", "memory:demo_mr"),
     Case("readers", "Readers of 300 × 512², uncompressed", "readers:uncompressed"),
+    Case("decoders", "60 × 512², compressed, beside other decoders", "decoders:compressed", further=True),
+    Case("headers", "Headers of a study of 2,000 images", "headers:many", repeats=3, further=True),
     Case("monai-deploy", "Beside MONAI Deploy's loading operators", "peers:monai_deploy"),
     Case("router", "Beside dicom-ai-router", "peers:router"),
     Case("orthanc-ct", "300 × 512² CT, uncompressed, through Orthanc", "orthanc:uncompressed"),

@@ -103,6 +103,9 @@ class MemoryGateway:
     def dicom(self, instance_orthanc_id: str) -> bytes | None:
         return self._files.get(instance_orthanc_id)
 
+    def sender(self, instance_orthanc_id: str) -> str:
+        return ""
+
     def label(self, orthanc_study_id: str, label: str) -> bool:
         raise NotImplementedError
 

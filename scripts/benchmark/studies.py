@@ -62,6 +62,19 @@ def large_ct(seed: str = "bench", *, compressed: bool = False, slices: int = SLI
     return _study(f"CT head, {slices} × {MATRIX}², {kind}", MODEL, images)
 
 
+def large_images(slices: int) -> list[Dataset]:
+    """The first so many slices of the same head, uncompressed, each 12 bits in a word."""
+    return list(ct_series(_large_hu()[:slices], _acquisition("images", LARGE_HEAD.spacing_mm), _patient("images")))
+
+
+def many(seed: str, count: int, matrix: int) -> Study:
+    """``count`` slices of ``matrix`` x ``matrix``, all of one picture, in one series that declares them."""
+    plane = _large_hu()[SLICES // 2, ::MATRIX // matrix, ::MATRIX // matrix]
+    hu = np.broadcast_to(plane, (count, *plane.shape)) + (np.arange(count) % 50).reshape(-1, 1, 1)
+    images = list(ct_series(hu, _acquisition(f"{seed} {count}", (0.5, 0.9, 0.9)), _patient(seed)))
+    return _study(f"CT, {count} × {matrix}²", MODEL, images)
+
+
 def demo_ct(seed: str = "bench") -> Study:
     """The real CT head of the demo, with its insert."""
     hu, spacing_mm = ct_head()

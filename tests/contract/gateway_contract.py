@@ -41,6 +41,8 @@ def ask(gateway: Gateway, image: bytes, second: bytes) -> dict[str, object]:
         "an instance alone is as it is listed": alone == listed[first.orthanc_id],
         "each file has a name": len({item.file_uuid for item in instances} - {""}),
         "study of a series": gateway.study_of_series(listed[first.orthanc_id].series_orthanc_id) == study.orthanc_id,
+        "sender of what came by no association": gateway.sender(first.orthanc_id),
+        "sender of an unknown instance": gateway.sender("00000000-00000000-00000000-00000000-00000000"),
         "file is as stored": None if found is None else hashlib.sha256(found).hexdigest(),
         "a page": (len(page.changes), page.done),
         "new instances": sum(1 for change in whole.changes if change.kind == "NewInstance"),

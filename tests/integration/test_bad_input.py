@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pydicom import Dataset
 from pydicom.uid import (
@@ -42,7 +43,7 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
 
 
 def impatient_models(folder: Path) -> Path:
-    """A copy of the bundle's models whose manifests give up soon."""
+    """A copy of the bundle's models whose manifests give up soon, and know one maker of scanners."""
     import re
     import shutil
 
@@ -51,6 +52,8 @@ def impatient_models(folder: Path) -> Path:
     shutil.copytree(BUNDLED_MODELS, folder)
     manifest = folder / MODEL / "manifest.yaml"
     text, changed = re.subn(r"give_up_after_s: *[0-9.]+", f"give_up_after_s: {GIVE_UP_S}", manifest.read_text())
+    assert changed == 1
+    text, changed = re.subn(r"\n  contrast: none\n", "\\g<0>  manufacturers: {any_of: [Vigil]}\n", text)
     assert changed == 1
     manifest.write_text(text)
     return folder
@@ -98,6 +101,24 @@ def with_one_slice_blank(images: list[Dataset]) -> list[Dataset]:
     return images
 
 
+def without_their_intercept(images: list[Dataset]) -> list[Dataset]:
+    for image in images:
+        image.RescaleIntercept = "0"
+    return images
+
+
+def with_half_a_head(images: list[Dataset]) -> list[Dataset]:
+    for image in images:
+        stored = np.frombuffer(image.PixelData, "<u2").reshape(image.Rows, image.Columns)
+        image.PixelData, image.Columns = np.ascontiguousarray(stored[:, 64:]).tobytes(), 64
+    return images
+
+
+def with_text_in_the_pixels(images: list[Dataset]) -> list[Dataset]:
+    images[20].BurnedInAnnotation = "YES"
+    return images
+
+
 def in_a_video_syntax(images: list[Dataset]) -> list[Dataset]:
     for image in images:
         image.file_meta.TransferSyntaxUID = MPEG2MPML
@@ -122,6 +143,9 @@ CASES: dict[str, tuple[Callable[[list[Dataset]], list[Dataset]], str]] = {
     "no-pixel-data": (without_pixels, "no-pixel-data"),
     "a-truncated-slice": (with_one_slice_cut_short, "unreadable-instance"),
     "a-blank-slice": (with_one_slice_blank, "unreadable-instance"),
+    "no-hounsfield-units": (without_their_intercept, "implausible-values"),
+    "half-a-head": (with_half_a_head, "truncated-anatomy"),
+    "burned-in-text": (with_text_in_the_pixels, "out-of-scope"),
     "an-unreadable-transfer-syntax": (in_a_video_syntax, "unsupported-transfer-syntax"),
 }
 
@@ -153,11 +177,13 @@ def test_a_child_is_out_of_scope_and_the_reason_is_in_people_s_words(hospital: H
 @pytest.mark.parametrize(("keyword", "value", "told"), [
     ("ContrastBolusAgent", "Ultravist 300", "a contrast agent was given; this model is for images without contrast"),
     ("SOPClassUID", MRImageStorage, "images say that they are CT, but were stored as MR"),
-], ids=["a-wrong-phase", "an-mr-that-says-ct"])
+    ("Manufacturer", "Genoray", "the scanner was made by 'Genoray'; this model is for Vigil"),
+    ("Manufacturer", "", "the header does not give the scanner's manufacturer; this model is for Vigil"),
+], ids=["a-wrong-phase", "an-mr-that-says-ct", "another-scanner", "an-unknown-scanner"])
 def test_a_study_out_of_intended_use_says_why_in_people_s_words(
     hospital: Hospital, keyword: str, value: str, told: str
 ) -> None:
-    images = head_study(f"use-{keyword}"[:16])
+    images = head_study(f"use-{keyword}-{value}"[:24])
     for image in images:
         setattr(image, keyword, value)
         image.file_meta.MediaStorageSOPClassUID = image.SOPClassUID

@@ -5,8 +5,12 @@ Every place to stop is tried without Orthanc in tests/unit/models/test_never_neg
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom import Dataset
@@ -39,7 +43,7 @@ def send(hospital: Hospital, images: list[Dataset]) -> None:
     assert modality.send(images, "127.0.0.1", hospital.orthanc.dicom_port, hospital.orthanc.aet).all_stored
 
 
-def decisions(hospital: Hospital, uid: str) -> list[dict[str, object]]:
+def decisions(hospital: Hospital, uid: str) -> list[dict[str, Any]]:
     study = hospital.orthanc.post("/tools/lookup", uid.encode())[0]["ID"]
     return list(hospital.orthanc.get(f"/vigil/studies/{study}")["decisions"])
 
@@ -77,7 +81,8 @@ def test_a_study_that_stops_half_way_is_never_negative_and_its_whole_is_answered
 
 
 def test_a_declared_number_that_is_complete_is_answered_long_before_the_study_is_stable(tmp_path: Path) -> None:
-    with Hospital(tmp_path, vigil=QUICK, configuration={"StableAge": 300}) as patient_hospital:
+    stat = {"Priority": {"StatSenders": ["CT1"]}}
+    with Hospital(tmp_path, vigil=QUICK | stat, configuration={"StableAge": 300}) as patient_hospital:
         images = head_with_a_lesion_under_the_vertex("declared", declared=True)
         send(patient_hospital, images)
         uid = str(images[0].StudyInstanceUID)
@@ -87,3 +92,12 @@ def test_a_declared_number_that_is_complete_is_answered_long_before_the_study_is
         assert census.kinds == {"positive": 1}
         study, = patient_hospital.orthanc.studies()
         assert patient_hospital.orthanc.get(f"/studies/{study}")["IsStable"] is False
+
+        *_, decision = decisions(patient_hospital, uid)
+        assert decision["evidence"].items() >= {"urgency": "stat-emergency", "stat": "sender"}.items()
+        workflows, = tmp_path.rglob("workflows.sqlite")
+        with closing(sqlite3.connect(workflows)) as store:
+            asked = "SELECT priority FROM workflow_status WHERE workflow_uuid LIKE 'infer|%'"
+            (priority,), = store.execute(asked).fetchall()
+        since_2020 = (datetime.now(UTC) - datetime(2020, 1, 1, tzinfo=UTC)).total_seconds()
+        assert since_2020 - 300 < priority < since_2020, "its rank adds nothing to the time of its arrival"

@@ -121,6 +121,10 @@ class Gateway(Protocol):
         """The DICOM file (PS3.10) of an instance; None where it is gone."""
         ...
 
+    def sender(self, instance_orthanc_id: str) -> str:
+        """The application entity title that sent an instance by C-STORE; empty where it came another way, or is gone."""
+        ...
+
     def store(self, dicom: bytes) -> StoreOutcome: ...
 
     def label(self, orthanc_study_id: str, label: str) -> bool:

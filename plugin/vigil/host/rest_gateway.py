@@ -96,6 +96,10 @@ class RestGateway:
     def dicom(self, instance_orthanc_id: str) -> bytes | None:
         return self._transport.dicom(instance_orthanc_id)
 
+    def sender(self, instance_orthanc_id: str) -> str:
+        title = self._transport.get(f"/instances/{instance_orthanc_id}/metadata/RemoteAET")
+        return "" if title is None else title.decode("latin-1").strip()
+
     def store(self, dicom: bytes) -> StoreOutcome:
         answer = json.loads(self._transport.post("/instances", dicom))
         if answer["Status"] == FILTERED_OUT:

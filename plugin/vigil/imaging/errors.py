@@ -73,3 +73,41 @@ class VolumeTooLarge(ImagingError):
     """The volume, or one image, would not fit the memory that it may take."""
 
     category = Category.STUDY_TOO_LARGE
+
+
+class ImplausibleValues(ImagingError):
+    """The values of a CT are no Hounsfield units. ``seen``: why not."""
+
+    category = Category.IMPLAUSIBLE_VALUES
+
+    def __init__(self, seen: str) -> None:
+        super().__init__(f"the values of the images are no Hounsfield units: {seen}; send the scanner's own images again")
+
+
+class SaturatedValues(ImagingError):
+    """``seen``: where too many pixels have the highest value."""
+
+    category = Category.SATURATED_VALUES
+
+    def __init__(self, seen: str) -> None:
+        super().__init__(f"the images are saturated: {seen}; send the scanner's own images again")
+
+
+class FieldOfViewTruncated(ImagingError):
+    """``cut`` of ``count`` slices; ``longest_mm``: over how much of its edge the worst of them cuts the body."""
+
+    category = Category.TRUNCATED_ANATOMY
+
+    def __init__(self, cut: int, count: int, longest_mm: float) -> None:
+        super().__init__(
+            f"the field of view cuts the body: in {cut} of {count} slices it goes on beyond the edge, over up to "
+            f"{longest_mm:.0f} mm; reconstruct the series with a larger field of view")
+
+
+class AttributesMissing(ImagingError):
+    """``keywords``: of what the model needs and the header of an image lacks."""
+
+    category = Category.MISSING_ATTRIBUTE
+
+    def __init__(self, keywords: tuple[str, ...]) -> None:
+        super().__init__(f"the header lacks {', '.join(keywords)}, which this model needs; send the scanner's own images again")

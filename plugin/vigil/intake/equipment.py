@@ -1,5 +1,5 @@
 """Whether images were made as a model's intended use asks (law 5): whose body, which scanner, kernel, field, contrast, view,
-and whether they were compressed with loss.
+whether they were compressed with loss, and whether text stands in their pixels.
 
 As in :mod:`vigil.intake.scope`, what a header does not say is refused unless the manifest accepts it.
 """
@@ -51,6 +51,7 @@ def equipment_reason(images: Sequence[ImageHeader], scope: Scope) -> Reason | No
     return (
         _class_reason(images)
         or _loss_reason(images, scope)
+        or _burned_in_reason(images, scope)
         or _scanner_reason(images, scope)
         or _kernel_reason(images, scope)
         or _field_reason(images, scope)
@@ -76,6 +77,15 @@ def _loss_reason(images: Sequence[ImageHeader], scope: Scope) -> Reason | None:
         return None
     return Reason(
         Category.OUT_OF_SCOPE, "images were compressed with loss; this model is for images without loss: send the originals"
+    )
+
+
+def _burned_in_reason(images: Sequence[ImageHeader], scope: Scope) -> Reason | None:
+    if scope.burned_in == "accept" or not any(image.burned_in for image in images):
+        return None
+    return Reason(
+        Category.OUT_OF_SCOPE,
+        "text or marks are burned into the images; this model is for images without: send the scanner's own images"
     )
 
 

@@ -18,6 +18,8 @@ __all__ = ["ImageHeader", "header_of", "read_dataset", "read_header"]
 
 # Attributes that turn stored values into values, beside the pixels themselves: representation and rescale.
 _VALUE_TAGS = (0x00280002, 0x00280004, 0x00280010, 0x00280011, 0x00280100, 0x00280101, 0x00280103, 0x00281052, 0x00281053)
+_REQUEST_PRIORITY = (0x00401003, 0x0032000C)
+_WHEREABOUTS = (0x00380300, 0x00081040, 0x00321033)  # Current Patient Location, Department, Requesting Service
 VIDEO = "1.2.840.10008.1.2.4.10"
 """Of MPEG and HEVC: one stream holds all frames, and what number of them it claims nobody can check."""
 # Those that are always lossy: of JPEG 2000 and HTJ2K in general the attribute alone tells.
@@ -87,6 +89,8 @@ class ImageHeader:
     view_position: str = ""
     lossy: bool = False
     """Whether the image was ever compressed with loss, as Lossy Image Compression or its transfer syntax says."""
+    burned_in: bool = False
+    """Whether Burned In Annotation says that text or marks stand in the pixels."""
     echo_time_ms: float | None = None
     b_value: float | None = None
     temporal_position: int | None = None
@@ -105,6 +109,10 @@ class ImageHeader:
     scanning_sequence: tuple[str, ...] = ()
     repetition_time_ms: float | None = None
     inversion_time_ms: float | None = None
+    request_priority: str = ""
+    """Requested Procedure Priority, or the retired Study Priority ID: "STAT", "HIGH", "ROUTINE", ..."""
+    whereabouts: str = ""
+    """Where the patient is, and who asked: current location, department and requesting service, joined, in lower case."""
 
 
 def read_header(orthanc_id: str, dicom: bytes) -> ImageHeader:
@@ -179,6 +187,7 @@ def _header(orthanc_id: str, instance: Instance) -> ImageHeader:
         contrast_agent=attributes.words(0x00180010) or contrast_of(attributes),
         view_position=attributes.text(0x00185101).upper(),
         lossy=attributes.text(0x00282110) == "01" or instance.meta.transfer_syntax_uid in _LOSSY_SYNTAXES,
+        burned_in=attributes.text(0x00280301).upper() == "YES",
         echo_time_ms=attributes.decimal(0x00180081),
         b_value=attributes.double(0x00189087),
         temporal_position=attributes.integer(0x00200100),
@@ -190,7 +199,16 @@ def _header(orthanc_id: str, instance: Instance) -> ImageHeader:
         scanning_sequence=attributes.code_strings(0x00180020),
         repetition_time_ms=attributes.decimal(0x00180080),
         inversion_time_ms=attributes.decimal(0x00180082),
+        request_priority=_request_priority(attributes),
+        whereabouts="; ".join(words for tag in _WHEREABOUTS if (words := attributes.words(tag))).lower(),
     )
+
+
+def _request_priority(attributes: Attributes) -> str:
+    """Of the image, or of an item of its Request Attributes Sequence: scanners write it to either."""
+    levels = (attributes, *attributes.items(0x00400275))
+    said = [text for level in levels for tag in _REQUEST_PRIORITY if (text := level.text(tag))]
+    return said[0].upper() if said else ""
 
 
 def _concatenation(attributes: Attributes) -> Concatenation | None:

@@ -189,10 +189,10 @@ class Engine:
             return 0
         return len(self._dbos.list_workflows(status=list(UNFINISHED), load_input=False, load_output=False))
 
-    def promise(self, tasks: Iterable[Task]) -> int:
+    def promise(self, tasks: Iterable[Task], ranked: Callable[[Task], Task] = lambda task: task) -> int:
         """Enqueues those of the tasks that have no unfinished attempt, each as a new attempt where it had one. The ledger says
-        what is owed, so nothing is lost with a workflow store that was full, damaged or put back. Returns how many were
-        enqueued."""
+        what is owed, so nothing is lost with a workflow store that was full, damaged or put back. ``ranked``: a task with its
+        priority; called for what is enqueued alone. Returns how many were enqueued."""
         if self._dbos is None:
             return 0
         held = self._dbos.list_workflows(status=list(UNFINISHED), load_input=False, load_output=False)
@@ -203,7 +203,7 @@ class Engine:
             prefix = task.workflow_id.rpartition("|")[0]
             if prefix in unfinished or task.queue not in self._queues:
                 continue
-            self.enqueue(replace(task, attempt=self._newest_attempt(prefix) + 1))
+            self.enqueue(replace(ranked(task), attempt=self._newest_attempt(prefix) + 1))
             unfinished.add(prefix)
             promised += 1
         return promised

@@ -25,6 +25,7 @@ from vigil.pipeline.engine import Engine, Task
 from vigil.pipeline.look import OF_A_PART
 from vigil.pipeline.retract import OtherPatients, Retractor
 from vigil.pipeline.roster import site_of
+from vigil.pipeline.urgency import Triage
 from vigil.records.audit import Audit
 from vigil.records.decision import Decision
 from vigil.records.entries import ENDED_UNANSWERED
@@ -44,8 +45,8 @@ class Evaluator:
 
     def __init__(
         self, *, gateway: Gateway, ledger: Ledger, audit: Audit, settings: Settings, settings_sha256: str,
-        models: Mapping[str, InstalledModel], engine: Engine, headers: HeaderCache, clock: Clock, log: Log, metrics: Metrics,
-        restored_at: datetime | None = None,
+        models: Mapping[str, InstalledModel], engine: Engine, headers: HeaderCache, triage: Triage, clock: Clock, log: Log,
+        metrics: Metrics, restored_at: datetime | None = None,
     ) -> None:
         self._gateway = gateway
         self._ledger = ledger
@@ -54,6 +55,7 @@ class Evaluator:
         self._settings_sha256 = settings_sha256
         self._models = models
         self._engine = engine
+        self._triage = triage
         self._clock = clock
         self._log = log
         self._metrics = metrics
@@ -120,8 +122,9 @@ class Evaluator:
             return now + ASK_AGAIN
         analysis = early if early is not None else self._begin(
             model, site, study, content, appraisal, reason if verdict is Verdict.REFUSED else None, now, arrived)
-        self._decide(study, model, verdict.value, reason, analysis.analysis_id, appraisal.evidence, log)
-        self._engine.enqueue(Task(INFER, analysis.analysis_id, INFERENCE))
+        turn = self._triage.turn(analysis)
+        self._decide(study, model, verdict.value, reason, analysis.analysis_id, appraisal.evidence | turn.evidence, log)
+        self._engine.enqueue(Task(INFER, analysis.analysis_id, INFERENCE, priority=turn.priority))
         return None
 
     def _consider_early(
@@ -138,7 +141,8 @@ class Evaluator:
         if now < due and not told_stable:
             return due if appraisal.look_again_at is None else min(due, appraisal.look_again_at)
         analysis = self._begin(model, site, study, content, appraisal, reason, now, arrived)
-        self._engine.enqueue(Task(INFER, analysis.analysis_id, INFERENCE))
+        priority = self._triage.turn(analysis).priority
+        self._engine.enqueue(Task(INFER, analysis.analysis_id, INFERENCE, priority=priority))
         return None
 
     def _early(

@@ -36,6 +36,7 @@ from vigil.pipeline.reference import References
 from vigil.pipeline.retry import Backoff
 from vigil.pipeline.roster import BUNDLED_MODELS, Roster, models_state
 from vigil.pipeline.store import Storer
+from vigil.pipeline.urgency import Triage
 from vigil.pipeline.watch import Watch
 from vigil.records.account import Account
 from vigil.records.alerts import AlertAccount
@@ -149,12 +150,13 @@ class House:
         self._confirmations.start()
         opened.callback(self._engine.stop, 0)
         self._engine.start()
+        triage = Triage(gateway=self._gateway, references=references, headers=headers, models=models, settings=settings)
         evaluator = Evaluator(
             gateway=self._gateway, ledger=ledger, audit=audit, settings=settings, settings_sha256=settings_sha256,
-            models=models, engine=self._engine, headers=headers, clock=self._clock, log=self._log, metrics=self._metrics,
-            restored_at=installation.restored_at)
-        reconciler = Reconciler(gateway=self._gateway, ledger=ledger, engine=self._engine, overdue=self.people.overdue,
-                                clock=self._clock, log=self._log)
+            models=models, engine=self._engine, headers=headers, triage=triage, clock=self._clock, log=self._log,
+            metrics=self._metrics, restored_at=installation.restored_at)
+        reconciler = Reconciler(gateway=self._gateway, ledger=ledger, engine=self._engine, triage=triage,
+                                overdue=self.people.overdue, clock=self._clock, log=self._log)
         look_again = partial(reconciler.look_again_at_refused, timedelta(hours=settings.max_study_age_hours))
         look_again()
         self._watch = Watch(

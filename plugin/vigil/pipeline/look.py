@@ -16,11 +16,11 @@ from vigil.domain.errors import Category, Stopping, VigilError
 from vigil.domain.gateway import Gateway, GatewayError
 from vigil.domain.manifest import Manifest, SeriesInput
 from vigil.imaging.arrived import ArrivedImages
-from vigil.imaging.blank import refuse_blank_slices
 from vigil.imaging.errors import ImageGone, ImageReplaced, ImagingError
 from vigil.imaging.load import LoadedStack, load_stack
 from vigil.imaging.polarity import low_is_dark
 from vigil.imaging.straighten import Straight, straighten
+from vigil.imaging.unfit import refuse_unfit
 from vigil.imaging.volume import Volume
 from vigil.inference.quarantine import CrashMarker
 from vigil.inference.registry import InstalledModel
@@ -159,7 +159,7 @@ class Looker:
             loaded = load_stack(stack, self._gateway.dicom, stop=self._stop, held=lambda header: self._images.take(
                 header.orthanc_id, header.content_sha256))
             sources = _sources(loaded)
-            refuse_blank_slices(loaded.volume)
+            refuse_unfit(loaded.volume, sources, wanted)
         straight = straighten(_as_the_network_sees(loaded.volume, sources[0], wanted))
         return _Read(loaded.volume, straight, sources, loaded.frames)
 

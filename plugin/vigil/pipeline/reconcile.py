@@ -9,6 +9,7 @@ silent.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from vigil.domain.clock import Clock
@@ -18,6 +19,7 @@ from vigil.pipeline.analyse import STORAGE, STORE
 from vigil.pipeline.deliver import FORWARD, pacs_queue
 from vigil.pipeline.engine import Engine, Task
 from vigil.pipeline.evaluate import INFER, INFERENCE
+from vigil.pipeline.urgency import Triage
 from vigil.records.entries import RESULT_KINDS, WAITING
 from vigil.records.ledger import Ledger
 from vigil.telemetry.logs import Log
@@ -36,11 +38,12 @@ CURED_BY_A_START = frozenset({
 class Reconciler:
     """Reads Orthanc's change log from where it left off."""
 
-    def __init__(self, *, gateway: Gateway, ledger: Ledger, engine: Engine, overdue: Callable[[], Iterable[Task]], clock: Clock,
-                 log: Log) -> None:
+    def __init__(self, *, gateway: Gateway, ledger: Ledger, engine: Engine, triage: Triage,
+                 overdue: Callable[[], Iterable[Task]], clock: Clock, log: Log) -> None:
         self._gateway = gateway
         self._ledger = ledger
         self._engine = engine
+        self._triage = triage
         self._overdue = overdue
         self._clock = clock
         self._log = log
@@ -109,10 +112,15 @@ class Reconciler:
                 else Task(INFER, record.analysis.analysis_id, INFERENCE) for record in self._ledger.unfinished_analyses()]
         owed += [Task(FORWARD, item.delivery_id, pacs_queue(item.destination))
                  for item in self._ledger.deliveries(states=[WAITING]) if item.kind in RESULT_KINDS]
-        promised = self._engine.promise(owed)
+        promised = self._engine.promise(owed, self._ranked)
         if promised:
             self._log.info("lost-tasks-found", tasks=promised)
         return promised + self.promise_overdue()
+
+    def _ranked(self, task: Task) -> Task:
+        """With the priority that it had when it was promised first."""
+        record = self._ledger.analysis(task.subject) if task.kind == INFER else None
+        return task if record is None else replace(task, priority=self._triage.turn(record.analysis).priority)
 
     def promise_overdue(self) -> int:
         """Alerts and messages to people that are due and that no task will bring soon: a person reopened them, or a kill or a

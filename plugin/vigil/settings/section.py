@@ -15,6 +15,7 @@ from vigil.settings.base import AbsolutePath, ApplicationEntity, Name, Seconds, 
 from vigil.settings.destinations import CommitmentListener, DicomWebDestination, PacsDestination
 from vigil.settings.escalation import EscalationSettings
 from vigil.settings.hl7 import RisDestination
+from vigil.settings.priority import PrioritySettings
 
 
 class AlertOverride(Section):
@@ -32,6 +33,8 @@ class ModelSettings(Section):
     alert_override: AlertOverride | None = Field(
         default=None, description="null, or an object with By, Reason and Date")
     early_positive: bool = Field(default=False, description="true or false")
+    emergency: bool | None = Field(
+        default=None, description="null for what its manifest says (acr_category 1), or true or false")
 
 
 class RuntimeSettings(Section):
@@ -105,6 +108,7 @@ class VigilSection(Section):
         default_factory=EscalationSettings, description="an object: who is told when nobody acknowledges an alert")
     runtime: RuntimeSettings = Field(default_factory=RuntimeSettings, description="an object")
     arrival: ArrivalSettings = Field(default_factory=ArrivalSettings, description="an object")
+    priority: PrioritySettings = Field(default_factory=PrioritySettings, description="an object")
     retry: RetrySettings = Field(default_factory=RetrySettings, description="an object")
     reconcile: ReconcileSettings = Field(default_factory=ReconcileSettings, description="an object")
     log_level: Literal["debug", "info", "warning", "error"] = Field(

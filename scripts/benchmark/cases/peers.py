@@ -39,6 +39,8 @@ ROUTER_NOTE = (
 
 
 AHEAD = 1.0
+AHEAD_IN_READING = 5.0
+"""Of uncompressed images. (MONAI's own LoadImage stands on PyTorch, which the benchmark does not install.)"""
 
 
 def monai_deploy(case: Case, effort: Effort) -> Findings:
@@ -52,7 +54,8 @@ def monai_deploy(case: Case, effort: Effort) -> Findings:
         with Peer("monai_deploy", str(paths[0].parent), *map(str, study.shape), log=effort.folder / "monai.log") as peer:
             ours, theirs = _in_turns(effort.repeats, load, peer)
         figures += _figures("MONAI Deploy", f", {kind}", ours, theirs)
-        targets.append(_target("MONAI Deploy", f", {kind}", ours, theirs))
+        ahead = AHEAD_IN_READING if kind == "uncompressed" else AHEAD
+        targets.append(_target("MONAI Deploy", f", {kind}", ours, theirs, ahead))
         if not targets[-1].met and not missed:
             missed = profile(load)
     note = MONAI_NOTE.format(import_s=peer.import_s)
@@ -107,9 +110,9 @@ def _figures(name: str, kind: str, ours: list[Spent], theirs: list[Spent]) -> tu
     )
 
 
-def _target(name: str, kind: str, ours: list[Spent], theirs: list[Spent]) -> Target:
+def _target(name: str, kind: str, ours: list[Spent], theirs: list[Spent], ahead: float = AHEAD) -> Target:
     less = ratio([spent.cpu_s for spent in theirs], [spent.cpu_s for spent in ours])
-    return Target(f"Less CPU than {name}{kind}", AHEAD, False, "×", less)
+    return Target(f"Less CPU than {name}{kind}", ahead, False, "×", less)
 
 
 @contextmanager

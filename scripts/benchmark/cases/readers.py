@@ -17,11 +17,13 @@ from pydicom import dcmread
 
 from benchmark import studies
 from benchmark.case import Case, Effort
-from benchmark.findings import Figure, Findings
+from benchmark.findings import Figure, Findings, Target
 from benchmark.ours import Loader
 from benchmark.statistics import ratio
 from benchmark.stopwatch import Laps, now
 
+FLOOR, PEERS = "floor: read and cast", ("SimpleITK series reader", "highdicom volume")
+MOST_OF_THE_FLOOR, AHEAD = 3.0, 5.0
 NOTE = (
     "300 files in the page cache to a float32 volume in HU, sorted by position, in turns, in one process. The floor reads "
     "every file and casts its pixels, and knows nothing of DICOM. Vigil, besides, hashes what it reads and checks scope, "
@@ -34,11 +36,11 @@ def uncompressed(case: Case, effort: Effort) -> Findings:
     paths = write(effort.folder / "images", study.files)
     loader = Loader(study.model_id)
     readers: dict[str, Callable[[], NDArray[np.generic]]] = {
-        "floor: read and cast": lambda: _floor(paths, study.shape),
+        FLOOR: lambda: _floor(paths, study.shape),
         "Vigil": lambda: _vigil(loader, study.study_uid, paths),
         "pydicom loop": lambda: _pydicom(paths, study.shape),
-        "SimpleITK series reader": lambda: _simpleitk(paths),
-        "highdicom volume": lambda: _highdicom(paths),
+        PEERS[0]: lambda: _simpleitk(paths),
+        PEERS[1]: lambda: _highdicom(paths),
     }
     spent: dict[str, list[float]] = {name: [] for name in readers}
     for turn in range(effort.repeats + 1):
@@ -52,7 +54,9 @@ def uncompressed(case: Case, effort: Effort) -> Findings:
     ours = spent["Vigil"]
     figures = [Figure.of(name, "CPU s", values) for name, values in spent.items()]
     figures += [Figure(f"{name} / Vigil", "×", ratio(values, ours)) for name, values in spent.items() if values is not ours]
-    return Findings(case.name, case.title, NOTE, figures=tuple(figures))
+    targets = [Target("Vigil / floor", MOST_OF_THE_FLOOR, True, "×", ratio(ours, spent[FLOOR]))]
+    targets += [Target(f"{name} / Vigil", AHEAD, False, "×", ratio(spent[name], ours)) for name in PEERS]
+    return Findings(case.name, case.title, NOTE, figures=tuple(figures), targets=tuple(targets))
 
 
 def write(folder: Path, files: tuple[bytes, ...]) -> list[Path]:

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from manifest_cases import install, looking_aside, of_boxes, segmentation
 from typer.testing import CliRunner
 
@@ -58,7 +59,12 @@ def test_a_model_of_the_bundle_would_run() -> None:
     assert say(str(REPOSITORY / "models" / "hyperdense-volume-ct-head"))[0] == 0
 
 
-def test_the_guide_s_example_is_a_manifest() -> None:
-    examples = re.findall(r"```yaml\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
-    assert len(examples) == 1
-    assert parse_manifest(examples[0].replace("5f0c…", "5f" * 32)).id == "lesions-ct-liver"
+def test_the_guide_s_example_is_a_manifest_and_so_it_is_with_what_the_guide_adds_to_it() -> None:
+    whole, added = re.findall(r"```yaml\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+    whole = whole.replace("5f0c…", "5f" * 32)
+    assert parse_manifest(whole).id == "lesions-ct-liver"
+    example, more = yaml.safe_load(whole), yaml.safe_load(added)
+    example["scope"] |= more["scope"]
+    example["inputs"][0] |= more["inputs"][0]
+    manifest = parse_manifest(yaml.safe_dump(example))
+    assert manifest.inputs[0].quality.required_attributes == ("KVP", "ExposureTime")

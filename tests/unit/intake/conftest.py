@@ -124,6 +124,9 @@ class Shelf:
             return None
         return instance_orthanc_id.split("/", maxsplit=1)[0]
 
+    def sender(self, instance_orthanc_id: str) -> str:
+        return ""
+
     def study(self, orthanc_study_id: str) -> StudyRecord | None:
         if orthanc_study_id not in self.files:
             return None

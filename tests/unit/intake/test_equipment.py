@@ -141,3 +141,14 @@ def test_images_that_were_compressed_with_loss_are_refused_unless_the_manifest_a
     headers = headers_of([first, image])
     assert (equipment_reason(headers, scope()) is not None) is lossy
     assert equipment_reason(headers, scope(lossy="accept")) is None
+
+
+@pytest.mark.parametrize(("said", "burned_in"), [(None, False), ("NO", False), ("", False), ("YES", True)])
+def test_images_with_text_in_their_pixels_are_refused_unless_the_manifest_accepts_them(ct, headers_of, said, burned_in):
+    first, image = ct(2)
+    if said is not None:
+        image.BurnedInAnnotation = said
+    found = equipment_reason(headers_of([first, image]), scope())
+    assert (found is not None) is burned_in
+    assert found is None or "text or marks are burned into the images" in found.text
+    assert equipment_reason(headers_of([first, image]), scope(burned_in="accept")) is None

@@ -18,6 +18,7 @@ import yaml
 from vigil.domain.errors import Category, VigilError
 from vigil.domain.manifest import Manifest
 from vigil.imaging.load import load_stack
+from vigil.imaging.unfit import refuse_unfit
 from vigil.intake.appraise import Verdict, appraise
 from vigil.intake.header import ImageHeader, read_header
 from vigil.intake.part10 import read_dataset
@@ -55,7 +56,8 @@ def outcome(headers: list[ImageHeader], contents: dict[str, bytes]) -> str:
     body_parts = {header.body_part for header in headers} - {""}
     told = []
     for modality in modalities:
-        found = appraise(content, anything(modality, body_parts), now=NOW, quiet_since=NOW - dt.timedelta(days=1))
+        manifest = anything(modality, body_parts)
+        found = appraise(content, manifest, now=NOW, quiet_since=NOW - dt.timedelta(days=1))
         if found.verdict is not Verdict.WANTED:
             assert found.verdict in (Verdict.REFUSED, Verdict.NOT_APPLICABLE)
             assert found.reason is not None and found.reason.text and found.reason.category is not Category.INTERNAL
@@ -64,8 +66,7 @@ def outcome(headers: list[ImageHeader], contents: dict[str, bytes]) -> str:
         assert found.stack is not None
         try:
             loaded = load_stack(found.stack, contents.get, largest_bytes=LARGEST_BYTES)
-            for head in set(loaded.heads):
-                read_dataset(head)
+            refuse_unfit(loaded.volume, [read_dataset(head) for head in loaded.heads], manifest.inputs[0])
             told.append("a volume")
         except VigilError as error:
             assert error.category is not Category.INTERNAL and error.message

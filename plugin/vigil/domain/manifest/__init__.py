@@ -10,6 +10,7 @@ from vigil.domain.manifest.networks import Locator, Network
 from vigil.domain.manifest.operating import OperatingPoint
 from vigil.domain.manifest.postprocessing import HyperdenseVolume, Postprocessing
 from vigil.domain.manifest.preprocessing import AnyPreprocessing, Channel, Preprocessing, TensorPreprocessing
+from vigil.domain.manifest.quality import Quality
 from vigil.domain.manifest.regulatory import PermittedOutput, Regulatory, RegulatoryStatus
 from vigil.domain.manifest.scope import BodyPart, Contrast, Scope
 from vigil.domain.manifest.strict import AnyOf, CodeEntry, Range, WhenUnknown
@@ -17,6 +18,6 @@ from vigil.domain.manifest.whole import Manifest
 
 __all__ = [
     "AnyOf", "AnyPreprocessing", "BodyPart", "Channel", "CodeEntry", "Contrast", "FindingEntry", "HyperdenseVolume",
-    "Locator", "Manifest", "Network", "OperatingPoint", "PermittedOutput", "Postprocessing", "Preprocessing", "Range",
+    "Locator", "Manifest", "Network", "OperatingPoint", "PermittedOutput", "Postprocessing", "Preprocessing", "Quality", "Range",
     "Regulatory", "RegulatoryStatus", "Scope", "SeriesInput", "TensorPreprocessing", "WhenUnknown",
 ]

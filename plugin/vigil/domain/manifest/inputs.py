@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from vigil.domain.manifest.quality import Quality
 from vigil.domain.manifest.scope import Contrast
 from vigil.domain.manifest.strict import AnyOf, Finite, Range, Strict
 
@@ -49,6 +50,8 @@ class SeriesInput(Strict):
     largest_uncovered_share: Finite = Field(default=0.1, ge=0, lt=1)
     """Of an input beside the reference: share of the reference's volume that may lie outside of its images. Beyond it the study
     is not analysed."""
+    quality: Quality = Field(default_factory=Quality)
+    """What is refused of images that are of the right kind."""
     quiet_s: float = Field(default=0, ge=0)
     """Time without a new image that a study needs beside Orthanc's StableAge before a negative may leave."""
     give_up_after_s: float = Field(default=600, ge=0)

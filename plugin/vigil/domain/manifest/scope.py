@@ -45,6 +45,9 @@ class Scope(Strict):
     contrast: Contrast | None = None
     lossy: Literal["refuse", "accept"] = "refuse"
     """What to do with images that were ever compressed with loss: nobody knows what a network makes of its traces."""
+    burned_in: Literal["refuse", "accept"] = "refuse"
+    """What to do with images that say that text or marks are burned into their pixels: a network sees them as something of the
+    patient."""
     views: AnyOf | None = None
     """View Positions of projection images: PA, AP, LL, MLO, CC."""
 
