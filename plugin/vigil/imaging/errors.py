@@ -51,6 +51,15 @@ class UnsupportedPixels(ImagingError):
     category = Category.OUT_OF_SCOPE
 
 
+class UptakeUnknown(ImagingError):
+    """PET values of which no standardised uptake can be told."""
+
+    category = Category.OUT_OF_SCOPE
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the standardised uptake of the PET images cannot be told: {why}")
+
+
 class ImageGone(ImagingError):
     """An image was deleted from Orthanc since it was listed."""
 
