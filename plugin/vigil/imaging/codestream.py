@@ -19,10 +19,10 @@ _WITHOUT_LENGTH = frozenset({0x01, 0xD8, *range(0xD0, 0xD8)})
 _FRAMES = frozenset({*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC})
 
 
-def refuse_other_image(stream: bytes, rows: int, columns: int) -> None:
+def refuse_other_image(stream: bytes, rows: int, columns: int, *, samples: int = 1) -> None:
     """For JPEG, JPEG-LS and JPEG 2000 streams.
 
-    Raises: UnreadablePixels where the stream is cut off or holds no grey image of this size.
+    Raises: UnreadablePixels where the stream is cut off or holds no image of this size and so many samples a pixel.
     """
     if stream[:2] == _JPEG_START:
         if not stream.rstrip(b"\0").endswith(_JPEG_END):
@@ -30,33 +30,45 @@ def refuse_other_image(stream: bytes, rows: int, columns: int) -> None:
         frames = list(_jpeg_frames(stream))
     else:
         frames = _j2k_frame(stream)
-    if not frames or any(frame != (rows, columns, 1) for frame in frames):
-        found = ", ".join(f"{height} x {width} with {samples} samples" for height, width, samples in frames[:2])
+    if not frames or any(frame != (rows, columns, samples) for frame in frames):
+        found = ", ".join(f"{height} x {width} with {there} samples" for height, width, there in frames[:2])
         raise UnreadablePixels(
             f"the compressed pixels are {found or 'no image'}, and the header says {rows} x {columns}; send the image again"
         )
 
 
-def _jpeg_frames(stream: bytes) -> Iterator[tuple[int, int, int]]:
-    """Rows, columns and samples of each frame header before the first scan."""
+def jpeg_says_ycbcr(stream: bytes) -> bool:
+    """Whether the markers of a JPEG stream say that its colours are YCbCr: JFIF, or Adobe's transform (ISO/IEC 10918-5 and 6)."""
+    for marker, content in _jpeg_segments(stream):
+        if marker == 0xEE and content[:5] == b"Adobe" and len(content) >= 12:
+            return content[11] == 1
+        if marker == 0xE0 and content[:5] == b"JFIF\0":
+            return True
+    return False
+
+
+def _jpeg_segments(stream: bytes) -> Iterator[tuple[int, bytes]]:
+    """Marker and content of each segment before the first scan."""
     offset = 2
-    while offset + 4 <= len(stream):
-        if stream[offset] != 0xFF:
-            return
+    while offset + 4 <= len(stream) and stream[offset] == 0xFF:
         marker = stream[offset + 1]
-        if marker == 0xFF:  # fill byte
-            offset += 1
-            continue
-        if marker in _WITHOUT_LENGTH:
-            offset += 2
+        if marker == 0xFF or marker in _WITHOUT_LENGTH:  # a fill byte, or a marker alone
+            offset += 1 if marker == 0xFF else 2
             continue
         size = int.from_bytes(stream[offset + 2:offset + 4], "big")
-        if marker in _FRAMES and offset + 10 <= len(stream):
-            height, width = (int.from_bytes(stream[offset + at:offset + at + 2], "big") for at in (5, 7))
-            yield height, width, stream[offset + 9]
-        if marker == _START_OF_SCAN or size < 2:
+        if size < 2:
+            return
+        yield marker, stream[offset + 4:offset + 2 + size]
+        if marker == _START_OF_SCAN:
             return
         offset += 2 + size
+
+
+def _jpeg_frames(stream: bytes) -> Iterator[tuple[int, int, int]]:
+    """Rows, columns and samples of each frame header before the first scan."""
+    for marker, content in _jpeg_segments(stream):
+        if marker in _FRAMES and len(content) >= 6:
+            yield int.from_bytes(content[1:3], "big"), int.from_bytes(content[3:5], "big"), content[5]
 
 
 def _j2k_frame(stream: bytes) -> list[tuple[int, int, int]]:

@@ -24,7 +24,7 @@ from vigil.imaging.errors import (
     UnsupportedTransferSyntax,
     VolumeTooLarge,
 )
-from vigil.imaging.frames import compressed_frames, native_start
+from vigil.imaging.frames import are_swapped, compressed_frames, in_order, native_start
 from vigil.imaging.modality_table import read_modality_table
 from vigil.imaging.stored_image import StoredImage
 from vigil.intake.attributes import Attributes
@@ -52,6 +52,7 @@ DECODERS: dict[str, Decoder] = {
 # What imagecodecs raises on a broken stream: its own errors are RuntimeErrors.
 DECODER_ERRORS = (RuntimeError, ValueError, TypeError, IndexError, MemoryError)
 
+GREY = ("MONOCHROME1", "MONOCHROME2")
 LARGEST_IMAGE_BYTES = 256 << 20
 """Of one frame."""
 
@@ -74,15 +75,15 @@ class Frames:
     Raises: UnreadablePixels; TruncatedPixels; NoPixelData; UnsupportedTransferSyntax; UnsupportedPixels; VolumeTooLarge.
     """
 
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, instance: Instance, *, kinds: tuple[str, ...] = GREY) -> None:
         header = Attributes(instance.dataset)
         if instance.pixels is None or instance.pixels.empty:
             raise NoPixelData
         self.count = max(1, header.integer(0x00280008) or 1)
         self._instance, self._pixels, self._header = instance, instance.pixels, header
         self._rows, self._columns = header.unsigned_short(0x00280010), header.unsigned_short(0x00280011)
-        _refuse_other_kinds(header)
-        _refuse_too_large(header, self._rows, self._columns)
+        _refuse_other_kinds(header, kinds)
+        refuse_too_large(header, self._rows, self._columns)
         self._streams = compressed_frames(self._pixels, header, self.count) if self._pixels.encapsulated else ()
         try:
             self._groups = FunctionalGroups(header)
@@ -144,6 +145,8 @@ def _native(syntax: str, pixels: PixelElement, allocated: int, rows: int, column
             raise UnreadablePixels("the pixels are not encapsulated, as their transfer syntax says")
         raise UnsupportedTransferSyntax(syntax, UID(syntax).name)
     start = native_start(pixels, frame, rows * columns * allocated // 8)
+    if syntax == BIG_ENDIAN and allocated == 8 and are_swapped(pixels):
+        return np.frombuffer(in_order(pixels, start, rows * columns), np.uint8).reshape(rows, columns)
     order = ">" if syntax == BIG_ENDIAN and allocated > 8 else "<"
     words = np.frombuffer(pixels.source, f"{order}u{allocated // 8}", rows * columns, start)
     native: NDArray[Any] = words.astype(f"u{allocated // 8}", copy=False).reshape(rows, columns)
@@ -154,7 +157,8 @@ def _decompressed(syntax: str, stream: bytes, allocated: int, rows: int, columns
     dtype = np.dtype(f"u{allocated // 8}")
     try:
         if syntax == RLE_LOSSLESS:
-            decoded = _run_lengths(stream, dtype, rows, columns)
+            words = run_lengths(stream, dtype.itemsize, rows * columns).view(f">u{dtype.itemsize}")
+            decoded = words.reshape(rows, columns)
         elif syntax in DECODERS:
             refuse_other_image(stream, rows, columns)
             decoded = DECODERS[syntax](stream)
@@ -167,8 +171,9 @@ def _decompressed(syntax: str, stream: bytes, allocated: int, rows: int, columns
     return decoded.astype(dtype, copy=False)
 
 
-def _run_lengths(stream: bytes, dtype: np.dtype[Any], rows: int, columns: int) -> NDArray[Any]:
-    """RLE (PS3.5 annex G): a segment for each byte of a word, the highest first, each in PackBits.
+def run_lengths(stream: bytes, planes: int, pixels: int) -> NDArray[np.uint8]:
+    """RLE (PS3.5 annex G), [pixel, plane]: a segment for each byte of a word, the highest first, or for each colour; each in
+    PackBits.
 
     Segment by segment, for imagecodecs' decoder of the whole reads past the end of a damaged stream and takes the process
     with it.
@@ -176,25 +181,24 @@ def _run_lengths(stream: bytes, dtype: np.dtype[Any], rows: int, columns: int) -
     offsets = np.frombuffer(stream[:64].ljust(64, b"\0"), "<u4")
     count = int(offsets[0])
     bounds = [*(int(offset) for offset in offsets[1:count + 1]), len(stream)]
-    if count != dtype.itemsize or bounds[0] < 64 or bounds != sorted(bounds):
-        raise UnreadablePixels(f"the header of the RLE pixels does not describe {dtype.itemsize} segments; send them again")
-    planes = np.empty((rows * columns, count), np.uint8)
+    if count != planes or bounds[0] < 64 or bounds != sorted(bounds):
+        raise UnreadablePixels(f"the header of the RLE pixels does not describe {planes} segments; send them again")
+    values = np.empty((pixels, count), np.uint8)
     for index in range(count):
         plane = imagecodecs.packbits_decode(stream[bounds[index]:bounds[index + 1]])
-        if len(plane) < rows * columns:
-            raise TruncatedPixels(rows * columns * count, len(plane) * count)
-        planes[:, index] = np.frombuffer(plane, np.uint8, rows * columns)
-    words: NDArray[Any] = planes.view(f">u{count}").reshape(rows, columns)
-    return words
+        if len(plane) < pixels:
+            raise TruncatedPixels(pixels * count, len(plane) * count)
+        values[:, index] = np.frombuffer(plane, np.uint8, pixels)
+    return values
 
 
-def _refuse_other_kinds(header: Attributes) -> None:
+def _refuse_other_kinds(header: Attributes, kinds: tuple[str, ...]) -> None:
     samples, photometric = header.unsigned_short(0x00280002), header.text(0x00280004)
-    if samples != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2"):
+    if samples != 1 or photometric not in kinds:
         raise UnsupportedPixels(f"pixels of {samples} samples, {photometric or 'without a kind'}, are no grey values")
 
 
-def _refuse_too_large(header: Attributes, rows: int, columns: int) -> None:
+def refuse_too_large(header: Attributes, rows: int, columns: int) -> None:
     """Before anything of that size is asked for: sixteen bits of header promise 8 GB."""
     size_bytes = rows * columns * header.unsigned_short(0x00280100) // 8
     if size_bytes > LARGEST_IMAGE_BYTES:

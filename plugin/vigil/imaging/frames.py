@@ -24,6 +24,21 @@ def native_start(pixels: PixelElement, frame: int, frame_bytes: int) -> int:
     return start
 
 
+def are_swapped(pixels: PixelElement) -> bool:
+    """Whether values of 8 bits stand in big-endian words of 16 (VR OW, PS3.5 annex D), so that neighbours have changed places."""
+    return pixels.source[pixels.start - 8:pixels.start - 6] == b"OW"
+
+
+def in_order(pixels: PixelElement, start: int, size: int) -> bytes:
+    """Values of 8 bits out of big-endian words, as many as ``size`` from the offset ``start`` of the file."""
+    skipped = (start - pixels.start) % 2
+    first, last = start - skipped, min(pixels.end, start + size + 1)
+    words = pixels.source[first:last - (last - first) % 2]
+    turned = bytearray(words)
+    turned[0::2], turned[1::2] = words[1::2], words[0::2]
+    return bytes(turned[skipped:skipped + size])
+
+
 def compressed_frames(pixels: PixelElement, header: Attributes, frames: int) -> tuple[bytes, ...]:
     """The codestream of each frame, its fragments joined (PS3.5 A.4), by an offset table where there is one.
 

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from imaging_cases import lopsided, series
 from pydicom import Dataset, dcmread, dcmwrite
+from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels import apply_modality_lut
 from pydicom.uid import (
@@ -40,7 +41,7 @@ from pydicom.uid import (
 
 from hospital.ct_series import Acquisition, dicom_bytes
 from vigil.domain.errors import Category
-from vigil.imaging.decode import BIG_ENDIAN, DECODERS, LITTLE_ENDIAN, RLE_LOSSLESS, decode
+from vigil.imaging.decode import BIG_ENDIAN, DECODERS, LITTLE_ENDIAN, RLE_LOSSLESS, Frames, decode
 from vigil.imaging.errors import (
     ImagingError,
     NoPixelData,
@@ -393,3 +394,22 @@ def test_a_modality_table_that_is_short_or_no_table_is_refused_by_name() -> None
 
 def test_every_transfer_syntax_that_intake_lets_pass_is_decoded() -> None:
     assert frozenset(DECODERS) | LITTLE_ENDIAN | {BIG_ENDIAN, RLE_LOSSLESS} == DECODABLE
+
+
+@pytest.mark.parametrize("shape", [(4, 6), (3, 5)])
+@pytest.mark.parametrize("vr", ["OW", "OB"])
+def test_bytes_in_big_endian_words_come_back_in_their_order(shape: tuple[int, int], vr: str) -> None:
+    values = np.arange(2 * shape[0] * shape[1], dtype=np.uint8).reshape(2, *shape)
+    stored = values.tobytes()
+    ds = Dataset()
+    ds.Rows, ds.Columns, ds.NumberOfFrames = *shape, 2
+    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 8, 8, 7, 0
+    ds.add_new(0x7FE00010, vr, np.frombuffer(stored, ">u2").astype("<u2").tobytes() if vr == "OW" else stored)
+    ds.SOPClassUID, ds.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.7", "1.2.3"
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+    buffer = BytesIO()
+    dcmwrite(buffer, ds, enforce_file_format=True, little_endian=False, implicit_vr=False)
+    frames = Frames(read_instance(buffer.getvalue()))
+    assert [frames.image(number).pixels.tolist() for number in (1, 2)] == values.tolist()
