@@ -16,9 +16,11 @@ from vigil.authoring.acceptance import own_runtime
 from vigil.authoring.errors import NotAccepted, NothingToChange
 from vigil.domain.answer import Answer
 from vigil.domain.manifest import Manifest
+from vigil.imaging.as_seen import as_the_network_sees, sources_of
 from vigil.imaging.load import load_stack
 from vigil.imaging.straighten import straighten
 from vigil.imaging.volume import Volume
+from vigil.inference.aligned import colour_of
 from vigil.inference.golden_file import Golden, golden_bytes
 from vigil.inference.manifest_file import FILE
 from vigil.inference.registry import read_package
@@ -90,8 +92,12 @@ def _volumes(images: Path, manifest: Manifest, now: datetime) -> dict[str, Volum
     if appraisal.verdict is not Verdict.WANTED:
         why = "they are not of its kind" if appraisal.reason is None else appraisal.reason.text
         raise NotAccepted(f"the package would not analyse these images: {why}")
-    return {wanted.name: straighten(load_stack(stack, lambda image: paths[image].read_bytes()).volume).volume
-            for wanted, stack in zip(manifest.inputs, appraisal.stacks, strict=True)}
+    volumes: dict[str, Volume] = {}
+    for wanted, stack in zip(manifest.inputs, appraisal.stacks, strict=True):
+        loaded = load_stack(stack, lambda image: paths[image].read_bytes(), colour=wanted.colour)
+        volumes[wanted.name] = straighten(as_the_network_sees(loaded.volume, sources_of(loaded), wanted)).volume
+        volumes |= {colour_of(wanted.name, colour): plane for colour, plane in loaded.colours.items()}
+    return volumes
 
 
 def named(text: str, name: str, file: str, digest: str, answer: Answer) -> str:

@@ -45,7 +45,14 @@ def number(value: float, unit: Code) -> str:
 
 def quantity(told: str, unit: Code) -> str:
     """A number with its unit as people read it: what only counts has none (UCUM writes 1)."""
-    return told if unit.value == UNITY else f"{told} {unit.value}"
+    return told if unit.value == UNITY else f"{told} {unit_text(unit)}"
+
+
+def unit_text(unit: Code) -> str:
+    """UCUM's annotation where there is one, for it says what people say: SUVbw of "g/ml{SUVbw}". Nothing of what only counts."""
+    if unit.value == UNITY:
+        return ""
+    return unit.value.partition("{")[2].rstrip("}") or unit.value
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,9 @@ MILLIMETRE = ucum("mm", "millimeter")
 HOUNSFIELD = ucum("[hnsf'U]", "Hounsfield unit")
 PERCENT = ucum("%", "percent")
 COUNT = ucum("1", "no units")
-UNITS = {unit.value: unit for unit in (MILLILITRE, CUBIC_CENTIMETRE, MILLIMETRE, HOUNSFIELD, PERCENT, COUNT)}
+UPTAKE = ucum("g/ml{SUVbw}", "Standardized Uptake Value body weight")
+UNITS = {unit.value: unit for unit in (
+    MILLILITRE, CUBIC_CENTIMETRE, MILLIMETRE, HOUNSFIELD, PERCENT, COUNT, UPTAKE)}
 
 # Answers (PS3.16 CID 240 and CID 4220)
 PRESENT = Code("52101004", "SCT", "Present")

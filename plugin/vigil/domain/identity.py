@@ -8,6 +8,9 @@ from collections.abc import Iterable
 
 from vigil.domain.answer import InputInstance
 
+PRODUCT = "Vigil for Orthanc"
+"""Names the maker of a result, in its Contributing Equipment."""
+
 
 def digest(*parts: str) -> str:
     """SHA-256 over the parts, each preceded by its length, so that no two lists of parts collide by joining."""

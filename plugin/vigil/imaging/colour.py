@@ -37,6 +37,7 @@ SUBSAMPLED = "YBR_FULL_422"
 OF_THREE = frozenset({"RGB", "YBR_FULL", SUBSAMPLED, "YBR_ICT", "YBR_RCT"})
 JPEG = frozenset({f"1.2.840.10008.1.2.4.{part}" for part in ("50", "51", "57", "70")})
 JPEG_2000 = frozenset({f"1.2.840.10008.1.2.4.{part}" for part in ("90", "91", "201", "202", "203")})
+COLOURS = ("red", "green", "blue")
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 """ITU-R BT.601, as DICOM's own YBR (PS3.3 C.7.6.3.1.2)."""
 

@@ -7,13 +7,15 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
+from typing import Literal
 
 import numpy as np
 
 from vigil.domain.errors import Stopping
 from vigil.imaging.arrived import ArrivedImage
+from vigil.imaging.colour import COLOURS, ColourFrames, is_colour, luminance
 from vigil.imaging.decode import Frames
 from vigil.imaging.errors import ImageGone, ImageReplaced, UnreadablePixels, VolumeTooLarge
 from vigil.imaging.geometry import affine_of
@@ -25,6 +27,7 @@ from vigil.intake.stack import SliceStack
 LARGEST_BYTES = 2 << 30
 DECODING_THREADS = 2
 
+Colour = Literal["refuse", "luminance", "rgb"]
 Fetch = Callable[[str], bytes | None]
 Held = Callable[[ImageHeader], ArrivedImage | None]
 
@@ -32,11 +35,13 @@ Held = Callable[[ImageHeader], ArrivedImage | None]
 @dataclass(frozen=True, eq=False)
 class LoadedStack:
     """``heads``: the file of each slice up to its pixels, in the order of the volume's slices; of the frames of one image the
-    same. ``frames``: the number of each slice's frame, from 1; empty where every slice is an image of its own."""
+    same. ``frames``: the number of each slice's frame, from 1; empty where every slice is an image of its own. ``colours``: where
+    they are asked for, by name, in the volume's place."""
 
     volume: Volume
     heads: tuple[bytes, ...]
     frames: tuple[int, ...] = ()
+    colours: dict[str, Volume] = field(default_factory=dict)
 
 
 def _nothing(_: ImageHeader) -> None:
@@ -51,42 +56,52 @@ def load_volume(stack: SliceStack, fetch: Fetch, *, stop: threading.Event | None
 
 def load_stack(
     stack: SliceStack, fetch: Fetch, *, held: Held = _nothing, stop: threading.Event | None = None,
-    largest_bytes: int = LARGEST_BYTES,
+    largest_bytes: int = LARGEST_BYTES, colour: Colour = "refuse",
 ) -> LoadedStack:
     """The volume of a stack, slices in the stack's order.
 
     ``fetch``: the DICOM file of an Orthanc id; None where it is gone. It is called by this thread only. ``held``: an image that
     was read before; None where it was not. ``stop``: looked at between slices. ``largest_bytes``: of the float32 array.
+    ``colour``: what becomes of images in colours; with "rgb" grey ones have three equal colours.
 
     Raises: VolumeTooLarge before anything is read; ImageGone; ImageReplaced; Stopping; UnreadableInstance (intake) and the
     errors of :class:`~vigil.imaging.decode.Frames`, each naming the slice.
     """
     first = stack.headers[0]
     shape = (len(stack.headers), first.rows, first.columns)
-    needed = 4 * shape[0] * shape[1] * shape[2]
+    needed = 4 * shape[0] * shape[1] * shape[2] * (4 if colour == "rgb" else 1)
     if needed > largest_bytes:
         raise VolumeTooLarge(
             f"{shape[0]} slices of {shape[1]} x {shape[2]} need {needed >> 20} MiB, more than the {largest_bytes >> 20} MiB "
             "that a volume may take"
         )
     voxels = np.empty(shape, np.float32)
+    planes = np.empty((3, *shape), np.float32) if colour == "rgb" else None
     heads = [b""] * shape[0]
     slices: dict[str, list[int]] = {}
     for index, header in enumerate(stack.headers):
         slices.setdefault(header.orthanc_id, []).append(index)
 
-    def decode(index: int, frames: Frames) -> None:
+    def decode(index: int, frames: Frames | ColourFrames) -> None:
         with _named(index, shape[0]):
+            if isinstance(frames, ColourFrames):
+                rgb = frames.image(stack.headers[index].frame or 1)
+                voxels[index] = luminance(rgb)
+                if planes is not None:
+                    planes[:, index] = np.moveaxis(rgb, -1, 0)
+                return
             frames.image(stack.headers[index].frame or 1).into(voxels[index])
+            if planes is not None:
+                planes[:, index] = voxels[index]
 
-    def read(orthanc_id: str, dicom: bytes) -> list[tuple[int, Frames]]:
+    def read(orthanc_id: str, dicom: bytes) -> list[tuple[int, Frames | ColourFrames]]:
         """Decodes the first slice of a file; returns what is left of it."""
         first, *others = slices[orthanc_id]
         with _named(first, shape[0]):
             instance = read_instance(dicom)
             if instance.content_sha256 != stack.headers[first].content_sha256:
                 raise ImageReplaced
-            frames = Frames(instance)
+            frames = ColourFrames(instance) if colour != "refuse" and is_colour(instance) else Frames(instance)
         for index in (first, *others):
             heads[index] = instance.head
         decode(first, frames)
@@ -100,6 +115,8 @@ def load_stack(
             continue
         for index in indices:
             arrived.images[(stack.headers[index].frame or 1) - 1].into(voxels[index])
+            if planes is not None:
+                planes[:, index] = voxels[index]
             heads[index] = arrived.head
     remaining = iter(unread)
     # A file of many frames is large: one at a time, its frames shared out.
@@ -115,7 +132,9 @@ def load_stack(
                 for decoded in [pool.submit(decode, *item) for item in some]:
                     decoded.result()
     numbers = [header.frame for header in stack.headers if header.frame is not None]
-    return LoadedStack(Volume(voxels, affine_of(stack)), tuple(heads), tuple(numbers) if len(numbers) == shape[0] else ())
+    affine = affine_of(stack)
+    colours = {} if planes is None else {name: Volume(plane, affine) for name, plane in zip(COLOURS, planes, strict=True)}
+    return LoadedStack(Volume(voxels, affine), tuple(heads), tuple(numbers) if len(numbers) == shape[0] else (), colours)
 
 
 @contextmanager

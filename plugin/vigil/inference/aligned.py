@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from vigil.domain.errors import Category
 from vigil.domain.manifest import Manifest, TensorPreprocessing
+from vigil.imaging.colour import COLOURS
 from vigil.imaging.onto import onto, uncovered_share
 from vigil.imaging.volume import Volume
 from vigil.inference.errors import InferenceFailed, NothingToSee
@@ -14,7 +15,8 @@ from vigil.inference.errors import InferenceFailed, NothingToSee
 
 @dataclass(frozen=True, eq=False)
 class Aligned:
-    """``reference``: the volume of the first input, as it came. ``further``: those of the others, by name, on its voxels."""
+    """``reference``: the volume of the first input, as it came. ``further``: those of the others, by name, on its voxels; also
+    those of its colours."""
 
     reference: Volume
     further: Mapping[str, Volume] = field(default_factory=dict)
@@ -39,4 +41,17 @@ def aligned(reference: Volume, further: Mapping[str, Volume], manifest: Manifest
                 f"the {wanted.name} series leaves out {share:.0%} of what the {manifest.reference.name} series shows; this model "
                 f"takes at most {wanted.largest_uncovered_share:.0%}", category=Category.TRUNCATED_ANATOMY)
         brought[wanted.name] = onto(volume, reference, outside)
+    for key in colours_of(manifest):
+        if key not in further:
+            raise InferenceFailed(f"the colours '{key}' are missing")
+        brought[key] = further[key]
     return Aligned(reference, brought)
+
+
+def colours_of(manifest: Manifest) -> tuple[str, ...]:
+    """The names under which the colours of the model's inputs are handed in, beside those of the inputs themselves."""
+    return tuple(colour_of(wanted.name, colour) for wanted in manifest.inputs if wanted.colour == "rgb" for colour in COLOURS)
+
+
+def colour_of(name: str, colour: str) -> str:
+    return f"{name}:{colour}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from vigil.domain.answer import UNITY, Answer, AnswerKind, Criterion, Finding, Measurement, Reason, number
+from vigil.domain.answer import Answer, AnswerKind, Criterion, Finding, Measurement, Reason, number, unit_text
 from vigil.domain.codes import UNITS
 from vigil.domain.manifest import FindingEntry, Manifest
 from vigil.inference.errors import NothingToSee
@@ -73,5 +73,5 @@ def not_measured(why: NothingToSee) -> Answer:
 
 def _said(sentence: str, measured: Measurement, criterion: Criterion | None = None) -> str:
     threshold = "" if criterion is None else number(criterion.threshold, criterion.unit)
-    unit = "" if measured.unit.value == UNITY else measured.unit.value
+    unit = unit_text(measured.unit)
     return _BEFORE_A_STOP.sub(r"\1", sentence.format(value=number(measured.value, measured.unit), unit=unit, threshold=threshold))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vigil.imaging.volume import Volume
+from vigil.inference.aligned import colours_of
 from vigil.inference.errors import ModelInvalid
 from vigil.inference.morphology import Mask
 from vigil.inference.registry import InstalledModel
@@ -40,7 +41,8 @@ def read_golden(model: InstalledModel, file: str) -> Golden:
     if model.manifest is None:
         raise ModelInvalid("the package has no manifest that can be read")
     arrays = _arrays(model.read_file(file), file)
-    volumes = {item.name: _volume(arrays, item.name, file) for item in model.manifest.inputs}
+    names = [*(item.name for item in model.manifest.inputs), *colours_of(model.manifest)]
+    volumes = {name: _volume(arrays, name, file) for name in names}
     shape = volumes[model.manifest.reference.name].voxels.shape
     regions: dict[str, Mask] = {}
     for key, array in arrays.items():

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vigil.domain.manifest import TensorPreprocessing
 from vigil.imaging.placing import Box, PlacedGrid, Wanted, place
-from vigil.inference.aligned import Aligned
+from vigil.inference.aligned import Aligned, colour_of
 from vigil.inference.intensity import stepped
 
 Values = NDArray[np.float32]
@@ -44,7 +44,8 @@ def prepare(
     grid = place(volumes.reference, wanted, box)
     common: dict[str, Values] = {}
     channels: list[Values] = []
-    for name, channel in zip(input_.serving(reference), input_.each_channel, strict=True):
+    for served, channel in zip(input_.serving(reference), input_.each_channel, strict=True):
+        name = served if channel.colour is None else colour_of(served, channel.colour)
         if name not in common:
             # All lie on the same voxels, so they are placed alike.
             placed = grid if name == reference else place(volumes.further[name], wanted, box)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 
+from vigil.domain.identity import PRODUCT
 from vigil.intake.anatomy import body_part_of, contrast_of
 from vigil.intake.attributes import Attributes
 from vigil.intake.errors import TruncatedInstance, UnreadableInstance
@@ -106,6 +107,8 @@ class ImageHeader:
     imager_pixel_spacing_mm: tuple[float, float] | None = None
     """At the detector of a projection image."""
     laterality: str = ""
+    ours: bool = False
+    """Whether a Vigil made it, this one or another: Contributing Equipment says so."""
     scanning_sequence: tuple[str, ...] = ()
     repetition_time_ms: float | None = None
     inversion_time_ms: float | None = None
@@ -195,6 +198,7 @@ def _header(orthanc_id: str, instance: Instance) -> ImageHeader:
         planes=read_frames(attributes, max(frames or 1, 1)),
         concatenation=_concatenation(attributes),
         imager_pixel_spacing_mm=(at_detector[0], at_detector[1]) if len(at_detector) == 2 else None,
+        ours=any(item.words(0x00080070) == PRODUCT for item in attributes.items(0x0018A001)),
         laterality=(attributes.text(0x00200062) or attributes.text(0x00200060)).upper(),
         scanning_sequence=attributes.code_strings(0x00180020),
         repetition_time_ms=attributes.decimal(0x00180080),

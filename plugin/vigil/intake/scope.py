@@ -56,7 +56,8 @@ def is_image(header: ImageHeader) -> bool:
 
 
 def images_of_modality(headers: Iterable[ImageHeader], scope: Scope) -> tuple[ImageHeader, ...]:
-    return tuple(header for header in headers if header.modality in scope.modality and is_image(header))
+    """What a Vigil made is never looked at, also where a model takes secondary captures and another Vigil sent it."""
+    return tuple(header for header in headers if header.modality in scope.modality and is_image(header) and not header.ours)
 
 
 def region(images: Sequence[ImageHeader], body_part: BodyPart) -> Region:

@@ -38,7 +38,7 @@ from vigil.intake.acquisitions import Built, split_stacks
 from vigil.intake.completeness import Completeness, Proof, judge
 from vigil.intake.equipment import equipment_reason
 from vigil.intake.errors import TooFewSlices
-from vigil.intake.flat import flat_reason, flat_stack, several_reason
+from vigil.intake.flat import flat_reason, flat_stack, instances, several_reason
 from vigil.intake.frames import all_images
 from vigil.intake.header import ImageHeader
 from vigil.intake.scope import Region, has_word, region, region_reason, thickness_reason
@@ -115,7 +115,7 @@ def select(
         if failed is not None:
             rejected[uid], sizes[uid] = failed
     if wanted.dimensions == 2:
-        several = several_reason([image for candidate in candidates for image in candidate.stack.headers])
+        several = several_reason([candidate.stack.headers[0] for candidate in candidates])
         if several is not None:
             for candidate in candidates:
                 uid = candidate.series_instance_uid
@@ -149,7 +149,7 @@ def _of_series(
     if barred is not None:
         return [], (barred, len(every))
     if wanted.dimensions == 2:
-        return _flat(images, scope)
+        return _flat(images, scope, wanted)
     candidates: list[Candidate] = []
     failures: list[tuple[Reason, int]] = []
     for built in split_stacks(images, wanted.spacing_tolerance, wanted.largest_gantry_tilt_degrees):
@@ -167,12 +167,18 @@ def _is_of_type(image: ImageHeader, wanted: SeriesInput) -> bool:
     return excluded.isdisjoint(image.image_type) and (not required or not required.isdisjoint(image.image_type))
 
 
-def _flat(images: Sequence[ImageHeader], scope: Scope) -> tuple[list[Candidate], tuple[Reason, int] | None]:
+def _flat(
+    images: Sequence[ImageHeader], scope: Scope, wanted: SeriesInput
+) -> tuple[list[Candidate], tuple[Reason, int] | None]:
     """Each image that suits is a candidate: what comes after it only quiet can tell."""
-    whole = Completeness(Proof.QUIET, None, None, 1, enough=True)
-    reasons = [flat_reason(image) or equipment_reason([image], scope) for image in images]
-    found = [Candidate(flat_stack(image), whole) for image, reason in zip(images, reasons, strict=True) if reason is None]
-    failed = [reason for reason in reasons if reason is not None]
+    found: list[Candidate] = []
+    failed: list[Reason] = []
+    for frames in instances(images):
+        reason = flat_reason(frames, wanted) or equipment_reason(frames[:1], scope)
+        if reason is None:
+            found.append(Candidate(flat_stack(frames), Completeness(Proof.QUIET, None, None, len(frames), enough=True)))
+        else:
+            failed.extend([reason] * len(frames))
     return found, (failed[0], len(failed)) if failed else None
 
 

@@ -16,19 +16,20 @@ from vigil.domain.errors import Category, Stopping, VigilError
 from vigil.domain.gateway import Gateway, GatewayError
 from vigil.domain.manifest import Manifest, SeriesInput
 from vigil.imaging.arrived import ArrivedImages
+from vigil.imaging.as_seen import as_the_network_sees, sources_of
 from vigil.imaging.errors import ImageGone, ImageReplaced, ImagingError
-from vigil.imaging.load import LoadedStack, load_stack
-from vigil.imaging.polarity import low_is_dark
+from vigil.imaging.load import load_stack
 from vigil.imaging.straighten import Straight, straighten
 from vigil.imaging.unfit import refuse_unfit
 from vigil.imaging.volume import Volume
+from vigil.inference.aligned import colour_of
 from vigil.inference.quarantine import CrashMarker
 from vigil.inference.registry import InstalledModel
 from vigil.inference.runtime import Runtime
 from vigil.intake.errors import UnreadableInstance
 from vigil.intake.flat import flat_stack
 from vigil.intake.frames import images_of
-from vigil.intake.header import ImageHeader, read_dataset, read_header
+from vigil.intake.header import ImageHeader, read_header
 from vigil.intake.selection import suffices
 from vigil.intake.stack import SliceStack, build_stack
 from vigil.intake.study import HeaderCache
@@ -67,6 +68,7 @@ class _Read:
     straight: Straight
     sources: tuple[Dataset, ...]
     frames: tuple[int, ...]
+    colours: Mapping[str, Volume]
 
 
 class Looker:
@@ -146,7 +148,7 @@ class Looker:
         with self._metrics.stage("infer"):
             inference = self._runtime.run(
                 model, reference.straight.volume, operating_point=analysis.operating_point, stop=self._stop,
-                further={name: other.straight.volume for name, other in read.items()})
+                further={name: other.straight.volume for name, other in read.items()} | dict(reference.colours))
         for name, seconds in inference.timings_s.items():
             self._metrics.observe_stage(f"infer-{name}", seconds)
         masks = {region: reference.straight.back(mask) for region, mask in inference.masks.items()}
@@ -156,12 +158,13 @@ class Looker:
     def _read(self, analysis: Analysis, wanted: SeriesInput, manifest: Manifest) -> _Read:
         with _named(wanted, manifest):
             stack = _stack(self._images_of(analysis, wanted, manifest), wanted)
-            loaded = load_stack(stack, self._gateway.dicom, stop=self._stop, held=lambda header: self._images.take(
-                header.orthanc_id, header.content_sha256))
-            sources = _sources(loaded)
+            loaded = load_stack(stack, self._gateway.dicom, stop=self._stop, colour=wanted.colour,
+                                held=lambda header: self._images.take(header.orthanc_id, header.content_sha256))
+            sources = sources_of(loaded)
             refuse_unfit(loaded.volume, sources, wanted)
-        straight = straighten(_as_the_network_sees(loaded.volume, sources[0], wanted))
-        return _Read(loaded.volume, straight, sources, loaded.frames)
+            seen = as_the_network_sees(loaded.volume, sources, wanted)
+        return _Read(loaded.volume, straighten(seen), sources, loaded.frames, {
+            colour_of(wanted.name, colour): plane for colour, plane in loaded.colours.items()})
 
     def _images_of(self, analysis: Analysis, wanted: SeriesInput, manifest: Manifest) -> list[ImageHeader]:
         """Those that were chosen for one input."""
@@ -184,7 +187,7 @@ class Looker:
 
 def _stack(images: list[ImageHeader], wanted: SeriesInput) -> SliceStack:
     if wanted.dimensions == 2:
-        return flat_stack(images[0])
+        return flat_stack(images)
     return build_stack(images, wanted.spacing_tolerance, wanted.largest_gantry_tilt_degrees)
 
 
@@ -197,17 +200,6 @@ def _named(wanted: SeriesInput, manifest: Manifest) -> Iterator[None]:
         if len(manifest.inputs) > 1:
             error.args = (f"{wanted.name} series: {error.message}",)
         raise
-
-
-def _as_the_network_sees(volume: Volume, source: Dataset, wanted: SeriesInput) -> Volume:
-    """What is shown and stored are the values as they came."""
-    return low_is_dark(volume, source) if wanted.dimensions == 2 and wanted.monochrome1 == "turned-over" else volume
-
-
-def _sources(loaded: LoadedStack) -> tuple[Dataset, ...]:
-    """The header of each slice; that of a multi-frame image is read once, for all its frames."""
-    read = {head: read_dataset(head) for head in set(loaded.heads)}
-    return tuple(read[head] for head in loaded.heads)
 
 
 def is_early(analysis: Analysis) -> bool:

@@ -14,7 +14,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from vigil.domain.codes import PROCESSING_EQUIPMENT
 from vigil.domain.concepts import Code
-from vigil.domain.identity import digest, object_uid
+from vigil.domain.identity import PRODUCT, digest, object_uid
 from vigil.results.moment import Moment
 from vigil.results.objects import ResultObject, Role
 from vigil.results.patient_study import copy_patient_and_study, encodable, mark_encoded
@@ -169,8 +169,7 @@ def _orchestrator(request: ResultRequest, moment: Moment, ds: Dataset) -> Datase
     """The bundle itself, the runtime and the weights: what produced this, for whoever asks later (law 8)."""
     item = Dataset()
     item.PurposeOfReferenceCodeSequence = [code_item(PROCESSING_EQUIPMENT)]
-    item.Manufacturer = "Vigil for Orthanc"
-    item.ManufacturerModelName = "Vigil for Orthanc"
+    item.Manufacturer = item.ManufacturerModelName = PRODUCT
     item.SoftwareVersions = [request.device.bundle_version, encodable(request.device.runtime[:64], ds)]
     item.DeviceSerialNumber = encodable(request.device.installation_name[:64], ds)
     item.ContributionDateTime = moment.date_time

@@ -21,7 +21,7 @@ FILM = np.arange(600, dtype=np.float32).reshape(20, 30)
 def read(image: Dataset) -> tuple[Volume, Volume]:
     """As it is stored, and as a network sees it."""
     dicom = dicom_bytes(image)
-    volume = load_volume(flat_stack(read_header("image", dicom)), {"image": dicom}.get)
+    volume = load_volume(flat_stack([read_header("image", dicom)]), {"image": dicom}.get)
     return volume, low_is_dark(volume, read_dataset(dicom))
 
 

@@ -29,6 +29,11 @@ def insist_every_input_is_fed(manifest: Manifest) -> None:
     for name in serving:
         if name not in names:
             raise ValueError(f"preprocessing.channels: '{name}' is none of inputs")
+    coloured = {series.name for series in manifest.inputs if series.colour == "rgb"}
+    for name, channel in zip(serving, input_.each_channel, strict=True):
+        if (channel.colour is not None) != (name in coloured):
+            raise ValueError("preprocessing.channels: each channel of an input of colour 'rgb' says which 'colour' it is, and no "
+                             "other does")
     if unused := [name for name in names if name not in serving]:
         raise ValueError(f"no channel of preprocessing.channels is made of the input '{unused[0]}'; add "
                          f"{{input: {unused[0]}}}, or take the input out")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from vigil.domain.codes import CERTAINTIES
+from vigil.domain.codes import CERTAINTIES, UPTAKE
 from vigil.domain.manifest.measurements import UNITS_OF, Count, MeanValue, MeasurementRule, Ratio, Score, Value
 from vigil.domain.manifest.outputs import (
     Classification,
@@ -63,6 +63,7 @@ def insist_the_parts_fit(manifest: Manifest) -> None:
     for measurement in manifest.measurements:
         _measurement(measurement, names, outputs)
     _finding(manifest, names)
+    _uptake(manifest)
 
 
 def _strategy(manifest: Manifest, input_: TensorPreprocessing) -> None:
@@ -150,6 +151,16 @@ def _measurement(rule: MeasurementRule, regions: set[str], outputs: dict[str, Ou
         _unit(where, rule, rule.unit)
     if isinstance(rule, Score) and rule.concept is not None:
         _certainty(where, rule.concept)
+
+
+def _uptake(manifest: Manifest) -> None:
+    """A mean is told in the unit that the voxels have."""
+    deciding = deciding_measurement(manifest.finding.decided_by, manifest.measurements)
+    for rule in manifest.measurements:
+        unit = manifest.finding.unit if rule is deciding else rule.unit
+        if isinstance(rule, MeanValue) and (unit == UPTAKE.value) != (manifest.reference.values == "suv-bw"):
+            raise ValueError(f"measurement '{rule.name}': a mean is told in '{UPTAKE.value}' where the first input has values "
+                             "'suv-bw', and nowhere else")
 
 
 def _unit(where: str, rule: MeasurementRule, unit: str) -> None:

@@ -38,6 +38,13 @@ class SeriesInput(Strict):
     patient."""
     monochrome1: Literal["turned-over", "as-stored"] = "turned-over"
     """Of two dimensions: what a network sees of an image that is stored with its bright values low."""
+    frames: Literal["refuse", "each"] = "refuse"
+    """Of two dimensions: a film loop (XA, US) is refused, or each of its frames is looked at, and the answer is over all."""
+    colour: Literal["refuse", "luminance", "rgb"] = "refuse"
+    """Of two dimensions: an image in colours is refused, or seen as bright as it looks (0 to 255), or in red, green and blue
+    (0 to 255), which the channels pick."""
+    values: Literal["as-stored", "suv-bw"] = "as-stored"
+    """What a voxel is: the stored value after its rescale; or of PET the standardised uptake by body weight, in g/mL."""
     minimum_slices: int = Field(ge=1)
     minimum_coverage_mm: float = Field(default=0, ge=0)
     """Above 0 for a volume."""
@@ -65,4 +72,8 @@ class SeriesInput(Strict):
             raise ValueError("minimum_coverage_mm must be above 0: a negative may leave only where the anatomy is covered")
         if self.dimensions == 2 and (self.minimum_slices, self.minimum_coverage_mm) != (1, 0):
             raise ValueError("of dimensions 2 an input is one image: minimum_slices is 1, and minimum_coverage_mm stands nowhere")
+        if self.dimensions == 3 and (self.frames, self.colour) != ("refuse", "refuse"):
+            raise ValueError("frames and colour are of dimensions 2: a volume's frames each have a place, and no colours")
+        if self.dimensions == 2 and self.values != "as-stored":
+            raise ValueError("values 'suv-bw' are of PET volumes, not of dimensions 2")
         return self

@@ -82,7 +82,7 @@ UNITS_OF: dict[str, frozenset[str]] = {
     "volume": frozenset({"mL", "cm3"}),
     "longest-diameter": frozenset({"mm"}),
     "count": frozenset({"1"}),
-    "mean-value": frozenset({"[hnsf'U]", "1"}),
+    "mean-value": frozenset({"[hnsf'U]", "1", "g/ml{SUVbw}"}),
     "ratio": frozenset({"%"}),
     "score": frozenset({"%"}),
     "value": frozenset(UNITS),

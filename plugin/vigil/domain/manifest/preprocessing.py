@@ -42,6 +42,8 @@ class Channel(Strict):
 
     input: str | None = None
     """The name of one of ``inputs``; the first where it is left out."""
+    colour: Literal["red", "green", "blue"] | None = None
+    """Which colour of an input of ``colour: rgb``."""
     intensity: tuple[IntensityStep, ...] = ()
 
 
