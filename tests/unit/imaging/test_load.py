@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,11 +25,15 @@ from imaging_cases import (
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import RLELossless
 
-from hospital.ct_series import Acquisition
+from hospital.ct_series import Acquisition, dicom_bytes
+from hospital.moving_pictures import moving_picture
 from vigil.domain.errors import Category, Stopping
 from vigil.imaging.arrived import ArrivedImages, read_arrived
-from vigil.imaging.errors import ImageGone, ImageReplaced, UnreadablePixels, VolumeTooLarge
+from vigil.imaging.errors import ImageGone, ImageReplaced, UnreadablePixels, UnsupportedPixels, VolumeTooLarge
 from vigil.imaging.load import load_stack, load_volume
+from vigil.intake.flat import flat_stack
+from vigil.intake.frames import images_of
+from vigil.intake.header import read_header
 from vigil.intake.part10 import read_dataset
 
 SPACING = (2.5, 0.7, 0.9)
@@ -149,3 +154,34 @@ def test_what_was_read_on_arrival_makes_the_same_volume_and_is_not_fetched_again
     assert loaded.heads == whole.heads
     assert [read_dataset(head).SOPInstanceUID for head in loaded.heads] == [item.sop_instance_uid for item in stack.headers]
     assert sorted(fetched) == sorted(set(files) - set(early))
+
+
+@pytest.mark.parametrize("colour", ["luminance", "rgb"])
+def test_colours_are_told_as_bright_as_they_look_and_apart_where_they_are_asked_for(colour: Any) -> None:
+    values = np.random.default_rng(3).integers(0, 256, (4, 20, 30, 3), np.uint8)
+    dicom = dicom_bytes(moving_picture(values, "US", "colours"))
+    header = read_header("loop", dicom)
+    loaded = load_stack(flat_stack(images_of(header)), {"loop": dicom}.get, colour=colour)
+    assert np.abs(loaded.volume.voxels - values @ np.array([0.299, 0.587, 0.114])).max() < 1e-3
+    assert loaded.frames == (1, 2, 3, 4)
+    apart = {name: plane.voxels for name, plane in loaded.colours.items()}
+    assert set(apart) == (set() if colour == "luminance" else {"red", "green", "blue"})
+    for index, name in enumerate(apart):
+        assert (apart[name] == values[..., index]).all()
+
+
+def test_of_a_grey_image_all_colours_are_the_same_and_colours_nobody_asked_for_are_refused() -> None:
+    grey = np.random.default_rng(4).integers(0, 256, (3, 20, 30), np.uint8)
+    dicom = dicom_bytes(moving_picture(grey, "XA", "grey"))
+    loaded = load_stack(flat_stack(images_of(read_header("loop", dicom))), {"loop": dicom}.get, colour="rgb")
+    assert all((plane.voxels == grey).all() for plane in loaded.colours.values())
+    dicom = dicom_bytes(moving_picture(np.zeros((1, 20, 30, 3), np.uint8), "US", "colours"))
+    with pytest.raises(UnsupportedPixels, match="no grey values"):
+        load_stack(flat_stack(images_of(read_header("one", dicom))), {"one": dicom}.get)
+
+
+def test_the_colours_of_a_long_loop_count_against_what_a_volume_may_take() -> None:
+    dicom = dicom_bytes(moving_picture(np.zeros((4, 20, 30, 3), np.uint8), "US", "colours"))
+    stack = flat_stack(images_of(read_header("loop", dicom)))
+    with pytest.raises(VolumeTooLarge):
+        load_stack(stack, {"loop": dicom}.get, colour="rgb", largest_bytes=4 * 4 * 20 * 30)
