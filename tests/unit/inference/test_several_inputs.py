@@ -163,6 +163,23 @@ def test_every_strategy_gives_each_graph_input_its_channels(tmp_path: Path, t1: 
     found_at(run(tmp_path, model, t1, FLAIR=flair), t1, LESION_AT_MM, LESION_ML)
 
 
+def test_an_earlier_network_is_given_both_and_mirrored_inputs_stay_in_their_places(
+    tmp_path: Path, t1: Volume, flair: Volume
+) -> None:
+    """The locator has one input of two channels, the deciding network one for each; the box is of the reference and of both."""
+    weights = np.array([0.5, 0.5], np.float32).reshape(1, 2, 1, 1, 1)
+    nodes = [helper.make_node("Conv", ["image", "weights"], ["likely"], kernel_shape=[1, 1, 1])]
+    locator = graph(nodes, {"weights": weights}, [1, 2, 32, 32, 32], {"likely": [1, 1, 32, 32, 32]})
+    held = parts(
+        network={"file": "model.onnx", "inputs": {"t1": "T1", "flair": "FLAIR"}, "outputs": ["logits"]},
+        locator={"network": {"file": "locator.onnx", "input": "image", "outputs": ["likely"]}, "shape": [32, 32, 32],
+                 "output": "likely", "channel": 0, "threshold": 0.3, "least_share": 0.01, "margin": 0.05},
+        ensemble={"flips": ["D", "HW"]})
+    model = install(tmp_path / "models", {"model.onnx": two_sequences.network(), "locator.onnx": locator}, **held)
+    assert model.problem is None, model.problem
+    found_at(run(tmp_path, model, t1, FLAIR=flair), t1, LESION_AT_MM, LESION_ML)
+
+
 def test_a_reference_that_the_other_leaves_out_is_not_analysed(tmp_path: Path, t1: Volume, flair: Volume) -> None:
     held = two_sequences.manifest(b"")["inputs"]
     upper = Volume(flair.voxels[14:], flair.affine @ _from(14))
@@ -240,6 +257,9 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
              "either 'input' .* or 'inputs'"),
     "projections": ({"inputs": [{"name": "T1", "dimensions": 2, "minimum_slices": 1}, {"name": "FLAIR", **INPUT}]},
                     "an input of dimensions 2 has no place in the patient"),
+    "limits of an earlier network": ({"preprocessing": {"kind": "tensor", "orientation": "RAS", "intensity": [
+        {"step": "quantiles", "low": 0.1, "high": 0.9, "of": "locator"}], "channels": [{"input": "T1"}, {"input": "FLAIR"}]}},
+        "quantiles 'of: locator' go with one input"),
     "another kind": ({"preprocessing": {"spacing_mm": [1, 1, 1]}}, "go with preprocessing of kind 'tensor'"),
 }
 
