@@ -20,6 +20,7 @@ from vigil.intake.completeness import Proof
 from vigil.intake.equipment import sex_reason
 from vigil.intake.frames import input_instances
 from vigil.intake.header import ImageHeader
+from vigil.intake.requested import request_reason
 from vigil.intake.scope import Region, age_reason, images_of_modality, is_image, region, region_reason
 from vigil.intake.selection import DECODABLE, Candidate, Selection, by_series, select
 from vigil.intake.stack import SliceStack
@@ -96,7 +97,8 @@ class _Appraiser:
         # From here on this model should answer; these no further image can cure.
         concerned = [image for image in images if regions[image.series_instance_uid] is not Region.OTHER]
         scope = self.manifest.scope
-        final = self.content.identity_conflict or age_reason(concerned, scope) or sex_reason(concerned, scope)
+        final = self.content.identity_conflict or age_reason(concerned, scope) or sex_reason(concerned, scope) \
+            or request_reason([image.requested for image in concerned], scope)
         if final is not None:
             return self._short_of(final, images, patience_s=0.0, evidence=evidence)
         selections = {wanted.name: select(images, scope, wanted, self.decodable) for wanted in self.manifest.inputs}

@@ -22,7 +22,8 @@ from vigil.domain.answer import Reason
 from vigil.domain.errors import Category
 from vigil.domain.manifest import AnyOf, Contrast, Scope, WhenUnknown
 from vigil.intake.header import ImageHeader
-from vigil.intake.scope import has_word, lies_within, span
+from vigil.intake.scope import lies_within, span
+from vigil.intake.words import has_word
 
 _MODALITY_OF_CLASS = {
     **dict.fromkeys(map(str, (CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)), "CT"),

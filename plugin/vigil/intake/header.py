@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 
@@ -14,6 +14,7 @@ from vigil.intake.errors import TruncatedInstance, UnreadableInstance
 from vigil.intake.functional_groups import FrameHeader, read_frames
 from vigil.intake.identity import IdentityParts, age_by_birth_date_years, age_years, identity_parts, identity_sha256
 from vigil.intake.part10 import PARSER_ERRORS, Instance, read_dataset, read_instance
+from vigil.intake.requested import Requested, read_requested
 
 __all__ = ["ImageHeader", "header_of", "read_dataset", "read_header"]
 
@@ -114,6 +115,10 @@ class ImageHeader:
     inversion_time_ms: float | None = None
     request_priority: str = ""
     """Requested Procedure Priority, or the retired Study Priority ID: "STAT", "HIGH", "ROUTINE", ..."""
+    requested: Requested = field(default_factory=Requested)
+    """What was asked for, and why."""
+    manufacturer_model: str = ""
+    """Manufacturer's Model Name."""
     whereabouts: str = ""
     """Where the patient is, and who asked: current location, department and requesting service, joined, in lower case."""
 
@@ -203,6 +208,8 @@ def _header(orthanc_id: str, instance: Instance) -> ImageHeader:
         scanning_sequence=attributes.code_strings(0x00180020),
         repetition_time_ms=attributes.decimal(0x00180080),
         inversion_time_ms=attributes.decimal(0x00180082),
+        requested=read_requested(attributes),
+        manufacturer_model=attributes.words(0x00081090),
         request_priority=_request_priority(attributes),
         whereabouts="; ".join(words for tag in _WHEREABOUTS if (words := attributes.words(tag))).lower(),
     )

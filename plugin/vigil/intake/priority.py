@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from enum import StrEnum
 
 from vigil.intake.header import ImageHeader
-from vigil.intake.scope import has_word
+from vigil.intake.words import has_word
 from vigil.settings.priority import PrioritySettings
 
 STAT_PRIORITIES = frozenset({"STAT", "HIGH"})

@@ -7,7 +7,6 @@ them on the Secondary Capture.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from enum import Enum
 
@@ -17,6 +16,7 @@ from vigil.domain.answer import Reason
 from vigil.domain.errors import Category
 from vigil.domain.manifest import BodyPart, Range, Scope, WhenUnknown
 from vigil.intake.header import ImageHeader
+from vigil.intake.words import has_word
 
 _IMAGE_CLASSES = frozenset(map(str, (CTImageStorage, MRImageStorage, EnhancedCTImageStorage, EnhancedMRImageStorage)))
 
@@ -130,11 +130,6 @@ def thickness_reason(images: Sequence[ImageHeader], scope: Scope) -> Reason | No
 
 def lies_within(value: float, limits: Range) -> bool:
     return (limits.minimum is None or value >= limits.minimum) and (limits.maximum is None or value <= limits.maximum)
-
-
-def has_word(text: str, word: str) -> bool:
-    """Whether a word stands in a text, letters on neither side: "head" in "HEAD_1.5", not in "forehead"."""
-    return re.search(rf"(?<![^\W\d_]){re.escape(word.casefold())}(?![^\W\d_])", text.casefold()) is not None
 
 
 def _region(image: ImageHeader, body_part: BodyPart) -> Region:

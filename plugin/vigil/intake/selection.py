@@ -41,9 +41,10 @@ from vigil.intake.errors import TooFewSlices
 from vigil.intake.flat import flat_reason, flat_stack, instances, several_reason
 from vigil.intake.frames import all_images
 from vigil.intake.header import ImageHeader
-from vigil.intake.scope import Region, has_word, region, region_reason, thickness_reason
+from vigil.intake.scope import Region, region, region_reason, thickness_reason
 from vigil.intake.sequences import sequence_reason
 from vigil.intake.stack import SliceStack
+from vigil.intake.words import has_word
 
 DECODABLE = frozenset(map(str, (
     ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian, RLELossless,

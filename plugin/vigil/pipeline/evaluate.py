@@ -25,6 +25,7 @@ from vigil.pipeline.engine import Engine, Task
 from vigil.pipeline.look import OF_A_PART
 from vigil.pipeline.retract import OtherPatients, Retractor
 from vigil.pipeline.roster import site_of
+from vigil.pipeline.scanner import at_scanner
 from vigil.pipeline.urgency import Triage
 from vigil.records.audit import Audit
 from vigil.records.decision import Decision
@@ -106,6 +107,7 @@ class Evaluator:
             return None
         appraisal = appraise(content, manifest, now=now, quiet_since=arrived,
                              stable_age_s=0.0 if told_stable else self._settings.stable_age_s)
+        site = at_scanner(site, appraisal.stack.headers if appraisal.stack is not None else ())
         verdict, reason = appraisal.verdict, appraisal.reason
         old = self._too_old(content, now)
         if old is not None and verdict is not Verdict.NOT_APPLICABLE:

@@ -24,17 +24,31 @@ class AlertOverride(Section):
     date: datetime.date = Field(description='the day of the decision, "YYYY-MM-DD"')
 
 
+class ScannerPoint(Section):
+    """The operating point for images of a scanner. The first of a list that fits is taken."""
+
+    manufacturer: str = Field(min_length=1, max_length=64, description='a word of the scanner\'s Manufacturer, such as "siemens"')
+    model: str = Field(default="", max_length=64, description="a word of its Manufacturer's Model Name; empty for every model")
+    operating_point: str = Field(min_length=1, max_length=64, description="the name of one of the model's operating points")
+
+
 class ModelSettings(Section):
     """How far a model may go at this site. A research model alerts nobody without an override that names who decided it."""
 
     stage: Literal["off", "shadow", "live"] = Field(default="off", description='"off", "shadow" or "live"')
     operating_point: str = Field(default="default", min_length=1, max_length=64,
                                  description="the name of one of the model's operating points")
+    scanners: tuple[ScannerPoint, ...] = Field(
+        default=(), description="a list of objects with Manufacturer, Model and OperatingPoint")
     alert_override: AlertOverride | None = Field(
         default=None, description="null, or an object with By, Reason and Date")
     early_positive: bool = Field(default=False, description="true or false")
     emergency: bool | None = Field(
         default=None, description="null for what its manifest says (acr_category 1), or true or false")
+
+    def operating_points(self) -> tuple[str, ...]:
+        """Every one that the site names."""
+        return self.operating_point, *(scanner.operating_point for scanner in self.scanners)
 
 
 class RuntimeSettings(Section):

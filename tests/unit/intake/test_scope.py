@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from vigil.domain.manifest import BodyPart, Scope, WhenUnknown
-from vigil.intake.scope import Region, age_reason, has_word, images_of_modality, region, region_reason, thickness_reason
+from vigil.intake.scope import Region, age_reason, images_of_modality, region, region_reason, thickness_reason
+from vigil.intake.words import has_word
 
 HEAD = BodyPart(any_of=("HEAD", "BRAIN", "SKULL"), words=("head", "schädel", "ct brain"))
 

@@ -12,12 +12,13 @@ from vigil.domain.manifest.postprocessing import HyperdenseVolume, Postprocessin
 from vigil.domain.manifest.preprocessing import AnyPreprocessing, Channel, Preprocessing, TensorPreprocessing
 from vigil.domain.manifest.quality import Quality
 from vigil.domain.manifest.regulatory import PermittedOutput, Regulatory, RegulatoryStatus
-from vigil.domain.manifest.scope import BodyPart, Contrast, Scope
+from vigil.domain.manifest.scope import Asked, BodyPart, Contrast, Scope
 from vigil.domain.manifest.strict import AnyOf, CodeEntry, Range, WhenUnknown
 from vigil.domain.manifest.whole import Manifest
 
 __all__ = [
-    "AnyOf", "AnyPreprocessing", "BodyPart", "Channel", "CodeEntry", "Contrast", "FindingEntry", "HyperdenseVolume",
-    "Locator", "Manifest", "Network", "OperatingPoint", "PermittedOutput", "Postprocessing", "Preprocessing", "Quality", "Range",
-    "Regulatory", "RegulatoryStatus", "Scope", "SeriesInput", "TensorPreprocessing", "WhenUnknown",
+    "AnyOf", "AnyPreprocessing", "Asked", "BodyPart", "Channel", "CodeEntry", "Contrast", "FindingEntry",
+    "HyperdenseVolume", "Locator", "Manifest", "Network", "OperatingPoint", "PermittedOutput", "Postprocessing",
+    "Preprocessing", "Quality", "Range", "Regulatory", "RegulatoryStatus", "Scope", "SeriesInput", "TensorPreprocessing",
+    "WhenUnknown",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -30,6 +30,21 @@ class Contrast(StrEnum):
     """Only images whose header names a contrast agent."""
 
 
+class Asked(Strict):
+    """What was asked for: by code, "scheme:value" as DICOM writes them (LN:24725-4), or by a word of what people wrote; one of
+    all these is enough."""
+
+    codes: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,16}:[^:\s]{1,64}$")], ...] = ()
+    words: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    unknown: WhenUnknown = WhenUnknown.REFUSE
+
+    @model_validator(mode="after")
+    def _possible(self) -> Asked:
+        if not self.codes and not self.words:
+            raise ValueError("give codes, words or both: without either no request would do")
+        return self
+
+
 class Scope(Strict):
     modality: tuple[str, ...] = Field(min_length=1)
     body_part: BodyPart
@@ -48,6 +63,10 @@ class Scope(Strict):
     burned_in: Literal["refuse", "accept"] = "refuse"
     """What to do with images that say that text or marks are burned into their pixels: a network sees them as something of the
     patient."""
+    procedures: Asked | None = None
+    """Procedure Code, Requested Procedure Code and their like, and the words beside them."""
+    indications: Asked | None = None
+    """Reason for the Requested Procedure, Admitting Diagnoses, and the words beside them."""
     views: AnyOf | None = None
     """View Positions of projection images: PA, AP, LL, MLO, CC."""
 

@@ -130,8 +130,10 @@ def _models(settings: Settings, manifests: Mapping[str, Manifest]) -> Iterator[C
         if research and site_model.stage == "live" and alerts and site_model.alert_override is None:
             yield warning(SUBJECT, where, "is a research model, live, and has no AlertOverride: it alerts nobody",
                           'name who answers for it in "AlertOverride" (By, Reason, Date), or expect no alerts of it')
-        if site_model.operating_point not in manifest.operating_points and not manifest.finding.measured:
-            yield error(SUBJECT, where, f"has no operating point '{site_model.operating_point}': every analysis of it fails",
+        for point in dict.fromkeys(site_model.operating_points()):
+            if point in manifest.operating_points or manifest.finding.measured:
+                continue
+            yield error(SUBJECT, where, f"has no operating point '{point}': every analysis at it fails",
                         f"give one of {', '.join(sorted(manifest.operating_points))} as \"OperatingPoint\"")
         quiet = max((series.quiet_s for series in manifest.inputs), default=0)
         if quiet > settings.stable_age_s:
