@@ -23,7 +23,7 @@ from hospital.command import vigil
 from hospital.hospital import Hospital
 from hospital.https import web_server_that_works
 from hospital.network import free_port
-from hospital.orthanc import Orthanc, OrthancDidNotStart
+from hospital.orthanc import REPOSITORY, Orthanc, OrthancDidNotStart
 from hospital.pacs import Pacs
 from hospital.patients import head_study
 from vigil.delivery.tls import trusting
@@ -31,12 +31,15 @@ from vigil.domain.clock import SystemClock
 from vigil.host.errors import OrthancUnreachable
 from vigil.host.http_transport import HttpTransport
 from vigil.oversight.doctor.check import Level
-from vigil.oversight.doctor.examine import look_around, look_at_orthanc
+from vigil.oversight.doctor.examine import examine, look_around, look_at_orthanc
 from vigil.oversight.doctor.site import Surroundings
 from vigil.oversight.doctor.web_server import failing_library
 from vigil.records.state import StatePaths
 
 USER = ("operator", "a password of the test")
+AROUND = Surroundings(SystemClock(), REPOSITORY / "models", lambda: True, ())
+ANYWHERE = Surroundings(SystemClock(), REPOSITORY / "models", lambda: True, (), ())
+"""Without the libraries of this machine: the Orthanc of these tests has its own."""
 Files = tuple[Path, Path]
 
 
@@ -127,14 +130,14 @@ def test_a_study_and_its_results_over_tls_alone(secured: Secured, tmp_path: Path
     client_certificates(secured)
 
 
-def test_the_doctor_knows_whether_the_distribution_s_own_https_ends_orthanc(tmp_path: Path) -> None:
+def test_the_doctor_knows_whether_the_distribution_s_own_https_ends_orthanc_and_lets_it_alone(tmp_path: Path) -> None:
     authority = Authority(tmp_path / "certificates")
     both = with_key(*authority.issue("orthanc"))
     orthanc = Orthanc(tmp_path / "plain", script=None, plugins=(),
                       configuration={"SslEnabled": True, "SslCertificate": str(both)},
                       tls=trusting(authority.file))
     try:
-        orthanc.start()
+        orthanc.start()  # asks it
     except OrthancDidNotStart as ended:
         assert f"exit code {-signal.SIGSEGV}" in str(ended)
         works = False
@@ -142,6 +145,9 @@ def test_the_doctor_knows_whether_the_distribution_s_own_https_ends_orthanc(tmp_
         works = True
         orthanc.kill()
     assert (failing_library() is None) == works
+    site, _ = look_around(orthanc.configuration_path, AROUND)
+    check, = look_at_orthanc(site)
+    assert ("was not asked whether it runs" in check.what) != works
 
 
 def over_https_and_not_over_http(secured: Secured, stranger: Authority) -> None:
@@ -165,9 +171,9 @@ def over_https_and_not_over_http(secured: Secured, stranger: Authority) -> None:
 def commands_work(secured: Secured) -> None:
     config = ("--config", str(secured.orthanc.configuration_path))
     assert json.loads(vigil("status", "--json", *config).stdout)["audit"]["whole"]
-    told = json.loads(vigil("doctor", "--json", *config).stdout)["checks"]
-    assert [check["what"] for check in told if check["subject"] == "orthanc"] == ["runs in Orthanc, and is ready"]
-    assert {check["where"] for check in told if check["subject"] == "certificate" and check["level"] != "good"} >= {
+    told = examine(secured.orthanc.configuration_path, ANYWHERE)
+    assert [check.what for check in told if check.subject == "orthanc"] == ["runs in Orthanc, and is ready"]
+    assert {check.where for check in told if check.subject == "certificate" and check.level != "good"} >= {
         "SslCertificate", "DicomTlsCertificate", "Vigil.Pacs.pacs.Tls.CertificateFile"}  # they last a day
 
 
@@ -211,6 +217,6 @@ def client_certificates(secured: Secured) -> None:
     bare = trusting(secured.authority.file)
     with pytest.raises(OrthancUnreachable):
         secured.transport(bare).get("/system")
-    site, _ = look_around(secured.orthanc.configuration_path, Surroundings(SystemClock(), Path("/nowhere"), lambda: True, ()))
+    site, _ = look_around(secured.orthanc.configuration_path, ANYWHERE)
     check, = look_at_orthanc(site)
-    assert (check.level, "without a client certificate (SslVerifyPeers)" in check.what) == (Level.WARNING, True)
+    assert (check.level, "without a client certificate (SslVerifyPeers)" in check.what) == (Level.WARNING, True), check

@@ -11,11 +11,11 @@ from vigil.oversight.doctor.contradictions import contradictions, told
 from vigil.oversight.doctor.destinations import look_at_destinations
 from vigil.oversight.doctor.libraries import default_site_packages, look_at_process, look_in_folder, pins
 from vigil.oversight.doctor.models import installed, look_at_models, manifests
-from vigil.oversight.doctor.running import ask_running
+from vigil.oversight.doctor.running import Running, ask_running
 from vigil.oversight.doctor.site import Site, Surroundings, folder_of
 from vigil.oversight.doctor.state import look_at_clock, look_at_disks, look_at_secrets, look_at_state
 from vigil.oversight.doctor.versions import embedded_python, look_at_versions
-from vigil.oversight.doctor.web_server import look_at_web_server
+from vigil.oversight.doctor.web_server import look_at_web_server, not_to_be_asked
 from vigil.settings import load
 from vigil.settings.configuration_files import merge_configuration
 from vigil.settings.errors import Fault, SettingsInvalid
@@ -52,7 +52,9 @@ def look_around(config: Path, around: Surroundings) -> tuple[Site, list[Fault]]:
         settings = load(configuration)
     except SettingsInvalid as invalid:
         faults += invalid.faults
-    return Site(config, configuration, settings, ask_running(configuration, folder_of(config)), around.clock.now()), faults
+    alone = not_to_be_asked(configuration, around.library_folders)
+    running = ask_running(configuration, folder_of(config)) if alone is None else Running(unasked=alone)
+    return Site(config, configuration, settings, running, around.clock.now()), faults
 
 
 def _look_at_libraries(site: Site) -> list[Check]:

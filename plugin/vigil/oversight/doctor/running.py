@@ -75,15 +75,17 @@ class _Door:
             connection = self._connection()
         except ssl.SSLError as failure:
             raise _Unasked(self._broken_off()) from failure
+        except ConnectionResetError as failure:
+            raise _Unasked(self._broken_off()) from failure
         except OSError:
             return None, None
         try:
             connection.request("GET", path, headers=self._headers)
             response = connection.getresponse()
             body = response.read()
-        except ssl.SSLError as failure:  # with TLS 1.3 a missing certificate is told after the handshake
-            raise _Unasked(self._broken_off()) from failure
-        except (OSError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException) as failure:
+            if self._asks_certificate:  # with TLS 1.3 a missing one is told after the handshake, by an alert or by a reset
+                raise _Unasked(self._broken_off()) from failure
             return None, None
         finally:
             connection.close()

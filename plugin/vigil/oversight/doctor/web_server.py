@@ -8,9 +8,11 @@ fault of Orthanc. One that was built with a web server of its own within it is n
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from vigil.oversight.doctor.check import Check, error
+from vigil.oversight.doctor.check import Check, error, warning
 from vigil.oversight.doctor.site import LIBRARY_FOLDERS, Site
 from vigil.oversight.doctor.versions import BINARIES
 
@@ -19,15 +21,24 @@ FUNCTION = "SSL_get_peer_certificate"
 OPENSSL = "libssl.so.3"
 
 
-def look_at_web_server(site: Site, folders: tuple[Path, ...] = LIBRARY_FOLDERS) -> list[Check]:
+CURE = ('set "SslEnabled" and "RemoteAccessAllowed" to false and let a proxy on this machine speak TLS '
+        "(docs/security.md#tls)")
+
+
+def look_at_web_server(site: Site, folders: tuple[Path, ...]) -> list[Check]:
     """Nothing where Orthanc speaks no HTTPS itself, or can."""
     library = failing_library(folders) if site.configuration.get("SslEnabled") is True else None
     if library is None:
         return []
     return [error("versions", "SslEnabled", f"ends Orthanc at the first HTTPS request of anybody: {library} calls {FUNCTION}, "
-                  "which the OpenSSL of this machine has not",
-                  'set "SslEnabled" and "RemoteAccessAllowed" to false and let a proxy on this machine speak TLS '
-                  "(docs/security.md#tls)")]
+                  "which the OpenSSL of this machine has not", CURE)]
+
+
+def not_to_be_asked(configuration: Mapping[str, Any], folders: tuple[Path, ...]) -> Check | None:
+    """Why the running Orthanc is let alone: to ask it would end it."""
+    if configuration.get("SslEnabled") is not True or failing_library(folders) is None:
+        return None
+    return warning("orthanc", "this machine", "was not asked whether it runs: over its own HTTPS that would end it", CURE)
 
 
 def failing_library(folders: tuple[Path, ...] = LIBRARY_FOLDERS) -> Path | None:
