@@ -19,7 +19,7 @@ import SimpleITK
 from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import HTJ2KLossless, JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
+from pydicom.uid import UID, HTJ2KLossless, JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
 from benchmark import studies
 from benchmark.case import Case, Effort
@@ -54,7 +54,7 @@ class Syntax:
     """``encode``: a plane of 12 bits in a word to its stream. ``decoders``: from a stream to the plane, by name."""
 
     uid: str
-    encode: Callable[[NDArray[np.uint16]], bytes]
+    encode: Callable[[NDArray[np.uint16]], bytes | bytearray]
     decoders: Mapping[str, Decode]
 
 
@@ -117,7 +117,7 @@ def _measured(name: str, syntax: Syntax, images: Sequence[Dataset], effort: Effo
     planes = [np.frombuffer(image.PixelData, "<u2").reshape(SHAPE) for image in images]
     wanted = np.stack(planes).astype(np.float32) - 1024
     with ThreadPoolExecutor() as pool:
-        streams = list(pool.map(syntax.encode, planes))
+        streams = [bytes(stream) for stream in pool.map(syntax.encode, planes)]
     files = [_file(image, stream, syntax.uid) for image, stream in zip(images, streams, strict=True)]
     paths = write(effort.folder / name, tuple(files))
     readers: dict[str, Callable[[], NDArray[np.float32]]] = {"Vigil": lambda: _vigil(files)}
@@ -140,7 +140,7 @@ def _vigil(files: Sequence[bytes]) -> NDArray[np.float32]:
     """As images that arrive, by as many threads as the product has for it."""
     by_id = {f"{index:04d}": dicom for index, dicom in enumerate(files)}
     with ThreadPoolExecutor(WORKERS) as pool:
-        read = dict(zip(by_id, pool.map(lambda item: read_arrived(*item, _wanted), by_id.items()), strict=True))
+        read = dict(zip(by_id, pool.map(lambda item: read_arrived(item[0], item[1], _wanted), by_id.items()), strict=True))
     stack = build_stack([header for header, _ in read.values()])
     return load_stack(stack, by_id.get, held=lambda header: read[header.orthanc_id][1]).volume.voxels
 
@@ -173,7 +173,7 @@ def _gdcm(paths: Sequence[Path]) -> NDArray[np.float32]:
 
 def _file(image: Dataset, stream: bytes, uid: str) -> bytes:
     compressed_image = deepcopy(image)
-    compressed_image.file_meta.TransferSyntaxUID = uid
+    compressed_image.file_meta.TransferSyntaxUID = UID(uid)
     compressed_image.PixelData = encapsulate([stream])
     compressed_image["PixelData"].VR = "OB"
     return dicom_bytes(compressed_image)
