@@ -61,6 +61,7 @@ def _put_back(told: dict[str, Any]) -> str:
     lines = [f"{told['state']} is again as it was at {told['made_at']} (Vigil {told['version']})."]
     if told["kept"] is not None:
         lines.append(f"What was there is kept in {told['kept']}; remove it when you no longer need it.")
-    lines.append(f"Alerts held, for they may have gone out after the copy was made: {told['held']}, and each positive that had "
-                 "arrived before now.\n\"vigil alerts list\" shows them, \"vigil alerts resend\" lets one go. Start Orthanc now.")
+    lines.append(f"Held, for they may have gone out after the copy was made: {told['held']} alerts, and each positive that had "
+                 "arrived before now.\n\"vigil alerts list\" and \"vigil deliveries list\" show them, \"resend\" of either lets "
+                 "one go. Model approvals are those of the copy: \"vigil models list\". Start Orthanc now.")
     return "\n".join(lines)
