@@ -83,6 +83,10 @@ class MemoryGateway:
     def study_of(self, instance_orthanc_id: str) -> str | None:
         return STUDY_ID if instance_orthanc_id in self._files else None
 
+    def series_updated_at(self, series_orthanc_id: str) -> datetime | None:
+        del series_orthanc_id
+        return ARRIVED
+
     def study(self, orthanc_study_id: str) -> StudyRecord | None:
         return StudyRecord(orthanc_study_id, self._uid, "patient", ARRIVED, True)
 

@@ -32,6 +32,8 @@ def ask(gateway: Gateway, image: bytes, second: bytes) -> dict[str, object]:
         "orthanc id": first.orthanc_id,
         "study uid": study.study_instance_uid,
         "last update has a zone": study.last_update.tzinfo is not None,
+        "update of a series": gateway.series_updated_at(listed[first.orthanc_id].series_orthanc_id) == study.last_update,
+        "update of an unknown series": gateway.series_updated_at("00000000-00000000-00000000-00000000-00000000"),
         "patient": study.patient_orthanc_id,
         "study of an instance": gateway.study_of(other.orthanc_id) == study.orthanc_id,
         "studies with the uid": gateway.studies_with_uid(study.study_instance_uid) == [study.orthanc_id],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ from typer.testing import CliRunner
 
 from hospital import modality
 from hospital.census import analyses, take_census, wait_until
-from hospital.hospital import Hospital
+from hospital.hospital import MODEL, Hospital
 from hospital.patients import head_study
 from vigil.cli.main import app
+from vigil.pipeline.roster import BUNDLED_MODELS
 from vigil.records.entries import RESTORE
 from vigil.records.errors import StateInUse
 
@@ -88,3 +90,56 @@ def test_old_alerts_are_held_new_ones_go_out_and_results_are_there_once(tmp_path
         assert messages("told since") == 2 * told["told since"], "the same message, which its receiver knows by its control id"
         entries = vigil("explain", sent["told since"][0])[0]["audit"]
         assert "alert-resent" in [entry["event"] for entry in entries]
+
+
+@pytest.mark.timeout(240)
+def test_what_is_analysed_only_when_a_lost_approval_is_given_again_is_held_too(tmp_path: Path) -> None:
+    """Between the restore and the approval our "not analysed" is stored in the study, which makes it look newer than it is."""
+    models = tmp_path / "models"
+    place = models / f"{MODEL}@9.0.0"
+    shutil.copytree(BUNDLED_MODELS / MODEL, place)
+    manifest = place / "manifest.yaml"
+    manifest.write_text(manifest.read_text("utf-8").replace("\nversion: 1.0.0\n", "\nversion: 9.0.0\n"), "utf-8")
+    whole = Hospital(tmp_path, vigil={**SITE, "ModelsDirectory": str(models)}, approve=False)
+    orthanc, copy = whole.orthanc, tmp_path / "copy.tar"
+
+    def vigil(*words: str) -> None:
+        done = CliRunner().invoke(app, [*words, "--config", str(orthanc.configuration_path)])
+        assert done.exit_code == 0, (words, done.output, done.exception)
+
+    def approve() -> None:
+        vigil("models", "approve", MODEL, "--by", "Ada")
+
+    def send(name: str) -> str:
+        images = head_study(name)
+        assert modality.send(images, "127.0.0.1", orthanc.dicom_port, orthanc.aet).all_stored
+        return str(images[0].StudyInstanceUID)
+
+    def settled(uid: str, kind: str, state: str) -> None:
+        """An analysis with that answer, and its alert in that state."""
+        wait_until(f"{kind}, {state}", lambda: [
+            each for each in analyses(orthanc, uid) if each["answer"] and each["answer"]["kind"] == kind
+            and state in {item["state"] for item in each["deliveries"] if item["kind"] == "hl7"}])
+
+    try:
+        whole.ris.start()
+        whole.pacs.start()
+        orthanc.start()
+        wait_until("a ledger", (tmp_path / "orthanc" / "vigil" / "ledger.sqlite").exists)
+        wait_until("Vigil looks", lambda: "\"action\": \"started\"" in (
+            tmp_path / "orthanc" / "vigil" / "log" / "vigil.jsonl").read_text("utf-8"))
+        vigil("backup", str(copy))
+        approve()
+        old = send("told since")
+        settled(old, "positive", "delivered")
+        orthanc.terminate()
+        vigil("restore", str(copy), "--by", "Ada", "--yes")
+        orthanc.start()
+        wait_until("the refusal is stored", lambda: [
+            each for each in analyses(orthanc, old) if each["state"] == "stored" and each["answer"]["kind"] != "positive"])
+        approve()
+        settled(old, "positive", "held")
+        settled(send("new"), "positive", "delivered")
+        assert sum(old.encode() in path.read_bytes() for path in whole.ris.received()) == 1, "nobody was told twice"
+    finally:
+        whole.kill()

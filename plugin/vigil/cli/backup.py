@@ -10,6 +10,7 @@ import typer
 
 from vigil.cli.beside import DEFAULT_CONFIG, BesideOrthanc, ByOption, ConfigOption, JsonOption, read_settings, tell
 from vigil.domain.clock import SystemClock
+from vigil.pipeline.told import takes_back
 from vigil.records.audit import Audit
 from vigil.records.backup import make_backup
 from vigil.records.restore import restore
@@ -44,7 +45,7 @@ def restore_(
     with StateFolder(settings.state_directory, by_command=True) as state:
         if not yes:
             typer.confirm(f"Put {file} in the place of the state in {state.path}? What is there is kept.", abort=True)
-        done = restore(state, file.absolute(), by, clock)
+        done = restore(state, file.absolute(), by, clock, takes_back)
     tell({"state": str(settings.state_directory), "made_at": done.contents.made_at, "version": done.contents.version,
           "held": done.held, "kept": None if done.kept is None else str(done.kept)}, as_json, _put_back)
 
@@ -60,6 +61,7 @@ def _put_back(told: dict[str, Any]) -> str:
     lines = [f"{told['state']} is again as it was at {told['made_at']} (Vigil {told['version']})."]
     if told["kept"] is not None:
         lines.append(f"What was there is kept in {told['kept']}; remove it when you no longer need it.")
-    lines.append(f"Alerts held, for they may have gone out after the copy was made: {told['held']}, and each positive that had "
-                 "arrived before now.\n\"vigil alerts list\" shows them, \"vigil alerts resend\" lets one go. Start Orthanc now.")
+    lines.append(f"Held, for they may have gone out after the copy was made: {told['held']} alerts, and each positive that had "
+                 "arrived before now.\n\"vigil alerts list\" and \"vigil deliveries list\" show them, \"resend\" of either lets "
+                 "one go. Model approvals are those of the copy: \"vigil models list\". Start Orthanc now.")
     return "\n".join(lines)

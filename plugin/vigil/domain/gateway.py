@@ -105,6 +105,10 @@ class Gateway(Protocol):
         """The Orthanc study id of a series; None where it is gone."""
         ...
 
+    def series_updated_at(self, series_orthanc_id: str) -> datetime | None:
+        """When an image of the series came last (UTC, whole seconds); None where it is gone."""
+        ...
+
     def study(self, orthanc_study_id: str) -> StudyRecord | None:
         """None where the study is gone."""
         ...

@@ -76,6 +76,10 @@ class RestGateway:
         found = self._json(f"/series/{series_orthanc_id}")
         return None if found is None else str(found["ParentStudy"])
 
+    def series_updated_at(self, series_orthanc_id: str) -> datetime | None:
+        found = self._json(f"/series/{series_orthanc_id}")
+        return None if found is None else _moment(found["LastUpdate"])
+
     def study(self, orthanc_study_id: str) -> StudyRecord | None:
         found = self._json(f"/studies/{orthanc_study_id}")
         if found is None:
@@ -83,7 +87,7 @@ class RestGateway:
         return StudyRecord(
             orthanc_id=str(found["ID"]), study_instance_uid=str(found["MainDicomTags"].get("StudyInstanceUID", "")),
             patient_orthanc_id=str(found["ParentPatient"]), is_stable=bool(found["IsStable"]),
-            last_update=datetime.strptime(found["LastUpdate"], "%Y%m%dT%H%M%S").replace(tzinfo=UTC))
+            last_update=_moment(found["LastUpdate"]))
 
     def studies_with_uid(self, study_instance_uid: str) -> list[str]:
         found = json.loads(self._transport.post("/tools/lookup", study_instance_uid.encode()))
@@ -116,6 +120,10 @@ class RestGateway:
     def _json(self, path: str) -> Any:
         body = self._transport.get(path)
         return None if body is None else json.loads(body)
+
+
+def _moment(written: str) -> datetime:
+    return datetime.strptime(written, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
 
 
 def _instance(item: Any) -> InstanceRecord:

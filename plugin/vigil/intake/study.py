@@ -27,7 +27,7 @@ class StudyContent:
     ``headers`` are sorted by SOP Instance UID, ``unreadable`` by Orthanc id: the order of arrival plays no part.
     ``other_patients``: another Orthanc study, so another patient id, bears this StudyInstanceUID and shares no image with
     it. (Where they share images, the patient id was corrected and the study sent again.)
-    ``content_sha256``: of all this; unchanged content needs no second look.
+    ``content_sha256``: of all this; unchanged content needs no second look. ``series_orthanc_ids``: of what others sent.
     """
 
     orthanc_study_id: str
@@ -36,6 +36,7 @@ class StudyContent:
     unreadable: tuple[tuple[str, Reason], ...] = ()
     other_patients: bool = False
     content_sha256: str = ""
+    series_orthanc_ids: frozenset[str] = frozenset()
 
     @property
     def identity_conflict(self) -> Reason | None:
@@ -152,6 +153,7 @@ class StudyReader:
             unreadable=tuple(unreadable),
             other_patients=others,
             content_sha256=digest("content", str(others), *sorted(hashes)),
+            series_orthanc_ids=frozenset(record.series_orthanc_id for record in foreign),
         )
 
     def _foreign(self, orthanc_study_id: str) -> list[InstanceRecord]:

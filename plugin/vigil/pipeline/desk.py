@@ -12,7 +12,7 @@ from vigil.pipeline.errors import AlertUnchanged, AlertUnknown
 from vigil.pipeline.retract import Retractor
 from vigil.pipeline.told import newer_analyses
 from vigil.records.audit import Audit
-from vigil.records.entries import OPEN, RETRACTION, WAITING, CriticalResult, PersonAcknowledgement
+from vigil.records.entries import OPEN, RESTORE, RETRACTION, WAITING, CriticalResult, PersonAcknowledgement
 from vigil.records.ledger import Ledger
 from vigil.records.retractions import RetractionKind
 
@@ -109,6 +109,9 @@ class AlertDesk:
         delivery = self._ledger.delivery(delivery_id)
         if delivery is None:
             raise AlertUnknown(f"there is no delivery {delivery_id}; \"vigil deliveries list\" shows them")
+        held = self._ledger.held(delivery.analysis_id)
+        if held is not None and held.by == RESTORE and self._ledger.critical(delivery.analysis_id) is None:
+            self._ledger.release(delivery.analysis_id)  # no alert bears it, so nothing else could let it go
         if not self._ledger.reopen_delivery(delivery_id, self._clock.now()):
             raise AlertUnchanged(f"it is {delivery.state}: only what was parked, held or suppressed is sent again")
         self._audit.append("delivery-resent", delivery.analysis_id, actor=by, role="person",

@@ -83,8 +83,8 @@ class Evaluator:
             return
         self._other_patients.look(study, (header.sop_instance_uid for header in content.headers))
         arrived = known.touched_at if known is not None and known.touched_at is not None else study.last_update
-        if self._restored_at is not None and study.last_update <= self._restored_at:
-            arrived = min(arrived, study.last_update)  # it was noted at the start after the restore, and had been here before
+        if self._restored_at is not None:
+            arrived = self._arrived_before(self._restored_at, content) or arrived
         looks: list[datetime] = []
         with self._metrics.stage("evaluate"):
             for model in most_urgent_first(tuple(self._models.values())):
@@ -92,6 +92,13 @@ class Evaluator:
                 if look is not None:
                     looks.append(look)
         self._ledger.mark_evaluated(study_id, now, fingerprint, min(looks) if looks else None)
+
+    def _arrived_before(self, restored_at: datetime, content: StudyContent) -> datetime | None:
+        """When the newest image came, of a study that was here before the state was put back; None of any other. What is noted
+        of it is later: at the start after the restore it was found anew, and results of ours that are stored in it touch it."""
+        updated = [at for series in content.series_orthanc_ids if (at := self._gateway.series_updated_at(series)) is not None]
+        newest = max(updated, default=None)
+        return newest if newest is not None and newest <= restored_at else None
 
     def _consider(
         self, model: InstalledModel, study: StudyRecord, content: StudyContent, now: datetime, arrived: datetime,

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from vigil.domain.answer import Reason
+from vigil.domain.answer import AnswerKind, Reason
 from vigil.domain.clock import Clock
 from vigil.domain.errors import Category, Stopping
 from vigil.pipeline.deliver import Courier, ris_queue
@@ -156,7 +156,8 @@ def why_held(ledger: Ledger, analysis_id: str, when_reported: bool) -> Reason | 
     if record is None:
         return None
     if (held := ledger.held(analysis_id)) is not None:
-        return Reason(Category.POLICY, f"held by {held.by}; \"vigil alerts resend\" lets it go")
+        alarm = record.answer is not None and record.answer.kind is AnswerKind.POSITIVE
+        return Reason(Category.POLICY, f"held by {held.by}; \"vigil {'alerts' if alarm else 'deliveries'} resend\" lets it go")
     if when_reported and ledger.held(record.analysis.orthanc_study_id) is not None:
         return Reason(Category.POLICY, "the final report of the study is known; an alert after it could only confuse")
     return None

@@ -17,6 +17,7 @@ from vigil.pipeline.escalate import Escalations
 from vigil.pipeline.permission import ModelMissing, Permission
 from vigil.pipeline.promise import AlertPromises
 from vigil.pipeline.retry import Backoff
+from vigil.pipeline.told import replaces_a_positive
 from vigil.records.audit import Audit
 from vigil.records.entries import ENDED_UNANSWERED, RESTORE, AnalysisRecord, ResultKind
 from vigil.records.ledger import Ledger
@@ -162,11 +163,20 @@ class Storer:
 
     def _hold_what_may_have_been_told(self, record: AnalysisRecord) -> None:
         """Before its first alert is promised: of a study that had arrived before the state was put back from a backup, the alert
-        may have gone out already, after the copy was made. A person lets it go."""
-        analysis, answer = record.analysis, record.answer
-        arrived = analysis.arrived_at or analysis.created_at
-        if self._restored_at is None or arrived > self._restored_at or answer is None or answer.kind is not AnswerKind.POSITIVE:
+        may have gone out already, after the copy was made. A person lets it go. An answer that is no alarm is held where it was
+        begun before the restore: late images may have brought a positive since, which it would hide."""
+        analysis = record.analysis
+        if self._restored_at is None or (analysis.arrived_at or analysis.created_at) > self._restored_at:
+            return
+        if not _is_alarm(record) and (analysis.created_at > self._restored_at or self._corrects(record)):
             return
         promised = any(item.kind == "hl7" for item in self._ledger.deliveries(analysis.analysis_id))
         if not promised and self._ledger.critical(analysis.analysis_id) is None:
             self._ledger.put_on_hold(analysis.analysis_id, RESTORE, self._clock.now())
+
+    def _corrects(self, record: AnalysisRecord) -> bool:
+        return any(replaces_a_positive(self._ledger, name, record) for name in self._settings.ris)
+
+
+def _is_alarm(record: AnalysisRecord) -> bool:
+    return record.answer is not None and record.answer.kind is AnswerKind.POSITIVE

@@ -38,7 +38,11 @@ def takes_back(ledger: Ledger, delivery: DeliveryRecord) -> bool:
     """Whether a message replaces a positive answer by one that is none: no alarm, and to keep it back would leave a wrong word
     standing."""
     record = ledger.analysis(delivery.analysis_id)
-    if record is None or record.answer is None or record.answer.kind is AnswerKind.POSITIVE:
+    return record is not None and replaces_a_positive(ledger, delivery.destination, record)
+
+
+def replaces_a_positive(ledger: Ledger, destination: str, record: AnalysisRecord) -> bool:
+    if record.answer is None or record.answer.kind is AnswerKind.POSITIVE:
         return False
-    before = told_before(ledger, delivery.destination, record.analysis)
+    before = told_before(ledger, destination, record.analysis)
     return before is not None and before.kind is AnswerKind.POSITIVE

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
+from vigil.records.entries import RESTORE
 from vigil.records.errors import LedgerUnavailable
 
 COUNTED = {"analyses": ("analysis", "state"), "deliveries": ("delivery", "state"), "decisions": ("decision", "verdict"),
@@ -19,12 +20,14 @@ COUNTED = {"analyses": ("analysis", "state"), "deliveries": ("delivery", "state"
 
 @dataclass(frozen=True)
 class Glance:
-    """``counts``: {"analyses": {"stored": 12}}. ``schema``: its last migration. ``newest_at``: of its last audit entry."""
+    """``counts``: {"analyses": {"stored": 12}}. ``schema``: its last migration. ``newest_at``: of its last audit entry.
+    ``held_by_a_restore``: alerts that may have been told before it, and that nobody has acknowledged, taken back or let go."""
 
     schema: str | None
     counts: dict[str, dict[str, int]]
     audit_entries: int
     newest_at: datetime | None
+    held_by_a_restore: int = 0
 
 
 def glance(ledger: Path) -> Glance:
@@ -36,8 +39,14 @@ def glance(ledger: Path) -> Glance:
                     f"SELECT {column}, count(*) FROM {table} WHERE {column} IS NOT NULL GROUP BY {column}")}  # noqa: S608 - ours
                 for name, (table, column) in COUNTED.items()}
             entries, newest = connection.execute("SELECT count(*), max(at) FROM audit").fetchone()
+            held = connection.execute(
+                "SELECT count(*) FROM hold WHERE by = ? AND subject IN (SELECT analysis_id FROM critical_result UNION "
+                "SELECT analysis_id FROM delivery WHERE kind = 'hl7' AND state = 'held') AND subject NOT IN "
+                "(SELECT analysis_id FROM person_acknowledgement UNION SELECT analysis_id FROM retraction)",
+                (RESTORE,)).fetchone()
             schema = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     except sqlite3.Error as error:
         raise LedgerUnavailable(f"the ledger {ledger} cannot be read ({type(error).__name__})") from error
     at = None if newest is None else datetime.fromisoformat(newest)
-    return Glance(None if schema is None else schema[0], counts, entries, None if at is None else at.astimezone(UTC))
+    return Glance(None if schema is None else schema[0], counts, entries, None if at is None else at.astimezone(UTC),
+                  int(held[0]))

@@ -5,7 +5,7 @@ the next that holds the state directory: a kill leaves the state that was, or th
 kept in ``before-restore``, and nothing there is ever overwritten.
 
 Nothing old alarms (law 6): the copy does not know what was told after it was made. So the moment of the restore is written down
-in it, and the positives that wait in it are held; what arrived before that moment and is analysed again is held likewise.
+in it, and the alerts that wait in it are held; what arrived before that moment and is analysed again is held likewise.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from vigil.domain.answer import AnswerKind
 from vigil.domain.clock import Clock
 from vigil.records.audit import Audit
 from vigil.records.backup import BackupContents, read_backup
 from vigil.records.database import Database
-from vigil.records.entries import RESTORE, RESULT, WAITING, WITHDRAWAL
+from vigil.records.entries import RESTORE, RESULT, WAITING, WITHDRAWAL, DeliveryRecord
 from vigil.records.errors import BackupInvalid, StateUnusable
 from vigil.records.ledger import Ledger
 from vigil.records.sealing import Sealer
@@ -32,6 +32,9 @@ STAGING, READY, KEPT = ".restore-staging", ".restore-ready", "before-restore"
 PLAN, EMPTIED = "restore.json", "emptied"
 STATE_FILES = ("ledger.sqlite", "workflows.sqlite", "sealing.key")
 """With all whose names begin so: what SQLite lays beside a database goes with it."""
+
+TakesBack = Callable[[Ledger, DeliveryRecord], bool]
+"""Whether a message replaces a positive by an answer that is none: it goes out, for it makes things safer."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Restored:
     held: int
 
 
-def restore(state: StateFolder, file: Path, by: str, clock: Clock) -> Restored:
+def restore(state: StateFolder, file: Path, by: str, clock: Clock, takes_back: TakesBack) -> Restored:
     """``state`` is held by the caller, so no Orthanc runs on it.
 
     Raises: BackupInvalid, and nothing was changed; StateUnusable where the exchange is decided and could not be carried out: the
@@ -58,7 +61,7 @@ def restore(state: StateFolder, file: Path, by: str, clock: Clock) -> Restored:
         if contents.moment > clock.now():
             raise BackupInvalid(
                 f"{file} says that it was made in the future ({contents.made_at}); set this machine's clock first")
-        held = _hold_what_may_have_been_told(StatePaths(staging), contents, by, clock)
+        held = _hold_what_may_have_been_told(StatePaths(staging), contents, by, clock, takes_back)
         kept = f"{KEPT}/{clock.now().strftime('%Y%m%dT%H%M%S.%fZ')}" if _state_files(state.path) else None
         (staging / PLAN).write_text(json.dumps({"kept": kept}), "utf-8")
         _like_the_folder(staging)
@@ -97,20 +100,19 @@ def finish_restore(state: StateFolder) -> bool:
     return True
 
 
-def _hold_what_may_have_been_told(copy: StatePaths, contents: BackupContents, by: str, clock: Clock) -> int:
-    """In the copy, before it takes the place: no moment exists at which it could alarm."""
+def _hold_what_may_have_been_told(
+    copy: StatePaths, contents: BackupContents, by: str, clock: Clock, takes_back: TakesBack,
+) -> int:
+    """In the copy, before it takes the place: no moment exists at which it could alarm. Also what is no alarm: a negative that
+    waited in the copy would hide the positive that late images brought after it."""
     ledger = Ledger.open(copy.ledger_url, Sealer.open(copy.key), clock)
     try:
         now = clock.now()
         waiting = {item.analysis_id for item in ledger.deliveries(states=[WAITING])
-                   if item.kind == "hl7" and item.purpose == RESULT}
+                   if item.kind == "hl7" and item.purpose == RESULT and not takes_back(ledger, item)}
         waiting |= {critical.analysis_id for critical, _ in ledger.climbing()}
         waiting |= {note.analysis_id for note in ledger.waiting_notifications() if note.step != WITHDRAWAL}
-        held = 0
-        for analysis_id in sorted(waiting):
-            record = ledger.analysis(analysis_id)
-            if record is not None and record.answer is not None and record.answer.kind is AnswerKind.POSITIVE:
-                held += ledger.put_on_hold(analysis_id, RESTORE, now)
+        held = sum(ledger.put_on_hold(analysis_id, RESTORE, now) for analysis_id in sorted(waiting))
         ledger.mark_restored(now)
         Audit(ledger).append("state-restored", "ledger", actor=by, role="person", evidence={
             "copied_at": contents.made_at, "held": held})

@@ -21,6 +21,7 @@ from hospital.orthanc import BUNDLE_SCRIPT, REPOSITORY, runtime_site_packages
 from vigil.domain.clock import SystemClock
 from vigil.oversight.doctor.web_server import FUNCTION, LIBRARY
 from vigil.records.audit import Audit
+from vigil.records.entries import RESTORE
 from vigil.records.ledger import Ledger
 from vigil.records.sealing import Sealer
 from vigil.records.state import StatePaths
@@ -167,6 +168,20 @@ def parked(clinic: Clinic) -> None:
                          "VALUES ('d', 'pacs', 'dicom', 'a', 0, 'parked', '2026-11-26 00:00:00', 3)")
 
 
+def held_by_a_restore(clinic: Clinic) -> None:
+    """One of three was acknowledged since, one is held by a person."""
+    paths = StatePaths(clinic.state)
+    ledger = Ledger.open(paths.ledger_url, Sealer.open(paths.key), SystemClock())
+    for alert, by in (("a", RESTORE), ("b", RESTORE), ("c", "Dr. Roe")):
+        ledger.put_on_hold(alert, by, datetime.now(UTC))
+    ledger.close()
+    with closing(sqlite3.connect(paths.ledger)) as database, database:
+        for alert in "abc":
+            database.execute("INSERT INTO critical_result (analysis_id, found_at, counted_from, state) VALUES (?, "
+                             "'2026-11-26 00:00:00', '2026-11-26 00:00:00', 'ended')", alert)
+        database.execute("INSERT INTO person_acknowledgement VALUES ('b', 'Dr. Roe', 'command', NULL, '2026-11-26 00:00:00')")
+
+
 def quarantine(clinic: Clinic) -> None:
     StatePaths(clinic.state).marker.with_name("crashes.json").write_text(json.dumps({MODEL: 2}))
 
@@ -300,6 +315,8 @@ FAULTS = {
         "a folder of Vigil's own"),
     "a delivery that was parked": Seeded(
         parked, "deliveries", "parked", "warning", "1 were refused for good", "vigil deliveries resend"),
+    "alerts that a restore left held": Seeded(
+        held_by_a_restore, "alerts", "restore", "warning", "1 are held since a backup was put back", "vigil alerts resend"),
     "a secret that is empty": Seeded(
         empty_secret, "secrets", "SecretFile", "error", "is empty", "on one line"),
     "a webhook that is not there": Seeded(

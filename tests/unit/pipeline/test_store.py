@@ -8,11 +8,14 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from hospital.moving_clock import MovingClock
 from vigil.domain.answer import Answer, AnswerKind, Reason
 from vigil.domain.clock import Clock
 from vigil.domain.errors import Category
 from vigil.domain.gateway import GatewayError
 from vigil.inference.registry import InstalledModel
+from vigil.pipeline.deliver import ALERT, ris_queue
+from vigil.pipeline.engine import Task
 from vigil.pipeline.permission import Permission
 from vigil.pipeline.retry import Backoff
 from vigil.pipeline.store import Storer
@@ -43,13 +46,16 @@ class NobodyIsTold:
     def begin(self, record: AnalysisRecord) -> tuple[()]:
         return ()
 
+    def promise(self, record: AnalysisRecord, destination: str) -> Task:
+        return Task(ALERT, f"{destination} {record.analysis.analysis_id}", ris_queue(destination))
+
 
 @pytest.fixture
 def store(ledger: Ledger, clock: Clock, log: Log, models: dict[str, InstalledModel]) -> Callable[..., None]:
     def run(site: Settings, orthanc: Labelling, record: AnalysisRecord, restored_at: datetime | None = None) -> None:
         Storer(
             gateway=orthanc, ledger=ledger, audit=Audit(ledger), settings=site,  # type: ignore[arg-type]
-            permission=Permission(site, models, clock.now() - timedelta(days=1)), alerts=None,  # type: ignore[arg-type]
+            permission=Permission(site, models, clock.now() - timedelta(days=1)), alerts=NobodyIsTold(),  # type: ignore[arg-type]
             escalations=NobodyIsTold(), backoff=Backoff(1, 1), clock=clock, log=log,  # type: ignore[arg-type]
             metrics=Metrics(), restored_at=restored_at)(record.analysis.analysis_id, 1)
 
@@ -101,7 +107,7 @@ def test_results_are_stored_where_orthanc_knows_no_labels_or_refuses_one(
 
 
 @pytest.mark.parametrize(("kind", "minutes", "held"), [
-    (AnswerKind.POSITIVE, 1, True), (AnswerKind.POSITIVE, -1, False), (AnswerKind.NEGATIVE, 1, False)])
+    (AnswerKind.POSITIVE, 1, True), (AnswerKind.POSITIVE, -1, False), (AnswerKind.NEGATIVE, -1, False)])
 def test_after_a_restore_a_positive_that_had_arrived_before_it_is_held(
     kind: AnswerKind, minutes: int, held: bool, store: Callable[..., None], answered: Callable[..., AnalysisRecord],
     settings: Callable[..., Settings], ledger: Ledger,
@@ -113,6 +119,25 @@ def test_after_a_restore_a_positive_that_had_arrived_before_it_is_held(
 
     hold = ledger.held(record.analysis.analysis_id)
     assert (hold is not None and hold.by == RESTORE) == held
+
+
+@pytest.mark.parametrize(("begun_minutes_later", "told", "held"), [(0, False, True), (2, False, False), (0, True, False)])
+def test_after_a_restore_a_negative_of_the_copy_is_held_lest_it_hides_a_positive_and_a_new_one_or_a_correction_is_not(
+    begun_minutes_later: int, told: bool, held: bool, store: Callable[..., None], answered: Callable[..., AnalysisRecord],
+    settings: Callable[..., Settings], ledger: Ledger, clock: MovingClock,
+) -> None:
+    site = settings(Ris={"ris": {"Host": "127.0.0.1", "Port": 2575}})
+    arrived = clock.now()
+    if told:
+        before = answered("before", study="study").analysis
+        ledger.begin_delivery("d", "ris", "hl7", before.analysis_id, before.revision, clock.now())
+        ledger.freeze_message("d", "control-id", b"MSH", clock.now())
+    clock.move(60 * begun_minutes_later)
+    record = answered("after", Answer(AnswerKind.NEGATIVE, "Said."), study="study", arrived_at=arrived)
+
+    store(site, Labelling(), record, arrived + timedelta(minutes=1))
+
+    assert (ledger.held("after") is not None) == held
 
 
 def test_what_a_person_let_go_after_a_restore_is_not_held_again(

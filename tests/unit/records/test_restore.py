@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 
 from vigil.domain.answer import Analysis, Answer, AnswerKind
+from vigil.pipeline.desk import AlertDesk
+from vigil.pipeline.outbox import why_held
+from vigil.pipeline.told import takes_back
 from vigil.records.audit import Audit
 from vigil.records.backup import make_backup
 from vigil.records.entries import RESTORE
@@ -64,7 +67,7 @@ def site(tmp_path: Path, make_analysis: Callable[..., Analysis], positive: Answe
 
 def put_back(site: Site) -> Any:
     with StateFolder(site.paths.path) as state:
-        return restore(state, site.copy, "Ada", site.clock)
+        return restore(state, site.copy, "Ada", site.clock, takes_back)
 
 
 def test_the_state_is_as_it_was_and_what_was_there_is_kept(site: Site) -> None:
@@ -127,32 +130,51 @@ def test_a_copy_from_the_future_is_refused(site: Site) -> None:
     assert site.held() == {"a1", "a2"}
 
 
-def test_positives_that_wait_are_held_and_what_is_no_alarm_is_not(
+def test_what_waits_is_held_and_a_correction_is_not(
     site: Site, make_analysis: Callable[..., Analysis], positive: Answer,
 ) -> None:
     ledger, now = site.ledger(), site.clock.now()
-    for name, answer in (("waiting", positive), ("climbing", positive), ("told", positive), ("correction", NEGATIVE),
-                         ("page", positive)):
-        ledger.begin_analysis(make_analysis(name, orthanc_study_id=name))
+    for name, study, answer in (("waiting", "w", positive), ("open", "o", positive), ("told", "t", positive),
+                                ("correction", "t", NEGATIVE), ("no alarm", "n", NEGATIVE)):
+        ledger.begin_analysis(make_analysis(name, orthanc_study_id=study))
         ledger.freeze_answer(name, answer, [])
-    for name in ("waiting", "told", "correction"):
-        ledger.begin_delivery(f"d-{name}", "ris", "hl7", name, 1, now)
-    ledger.finish_delivery("d-told", "delivered", now)
-    ledger.begin_critical("climbing", 1, now, now)
-    for name in ("told", "page"):
-        ledger.begin_critical(name, 1, now)
-    ledger.promise_notification("page", 1, "mail", "mail", "waiting", now)
+        if name != "open":
+            ledger.begin_delivery(f"d-{name}", "ris", "hl7", name, 1, now)
+        if name == "told":
+            ledger.freeze_message("d-told", "control-id", b"MSH", now)
+            ledger.finish_delivery("d-told", "delivered", now)
+    ledger.begin_critical("open", 1, now, now)
     ledger.close()
     site.copy.unlink()
     make_backup(site.paths, site.copy, site.clock)
     site.clock.move(60)
     assert put_back(site).held == 3
     ledger = site.ledger()
-    holds = {name: ledger.held(name) for name in ("waiting", "climbing", "page", "told", "correction")}
-    assert {name for name, hold in holds.items() if hold is not None and hold.by == RESTORE} == {"waiting", "climbing", "page"}
+    holds = {name: hold.by for name in ("waiting", "open", "told", "correction", "no alarm") if (hold := ledger.held(name))}
+    assert holds == dict.fromkeys(("waiting", "open", "no alarm"), RESTORE)
     assert ledger.told("waiting") == {"ris"}, "it may have gone out after the copy was made"
     assert ledger.release("waiting")
     assert ledger.told("waiting") == set()
+    ledger.close()
+
+
+def test_an_answer_that_is_no_alarm_is_let_go_by_its_delivery(
+    site: Site, make_analysis: Callable[..., Analysis],
+) -> None:
+    ledger, now = site.ledger(), site.clock.now()
+    ledger.begin_analysis(make_analysis("no alarm", orthanc_study_id="n"))
+    ledger.freeze_answer("no alarm", NEGATIVE, [])
+    ledger.begin_delivery("d", "ris", "hl7", "no alarm", 1, now)
+    ledger.put_on_hold("no alarm", RESTORE, now)
+    held = why_held(ledger, "no alarm", when_reported=True)
+    assert held is not None
+    assert "vigil deliveries resend" in held.text
+    ledger.finish_delivery("d", "held", now, held)
+    AlertDesk(ledger, Audit(ledger), site.clock).resend_delivery("d", "Ada")
+    delivery = ledger.delivery("d")
+    assert delivery is not None
+    assert delivery.state == "waiting"
+    assert why_held(ledger, "no alarm", when_reported=True) is None
     ledger.close()
 
 

@@ -106,6 +106,10 @@ def _ledger(paths: StatePaths) -> Iterator[Check]:
     if parked := seen.counts["deliveries"].get("parked", 0):
         yield warning("deliveries", "parked", f"{parked} were refused for good, or too late", "vigil deliveries list says why; "
                       "vigil deliveries resend sends one again")
+    if seen.held_by_a_restore:
+        yield warning("alerts", "restore", f"{seen.held_by_a_restore} are held since a backup was put back, told before or not: "
+                      "nobody has acknowledged them or let them go", "vigil alerts list shows them, vigil deliveries list what "
+                      "is no alarm; vigil alerts resend or vigil alerts acknowledge, vigil deliveries resend")
 
 
 def look_at_disks(site: Site) -> list[Check]:
