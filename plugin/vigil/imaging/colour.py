@@ -23,7 +23,7 @@ from vigil.imaging.decode import (
     LITTLE_ENDIAN,
     RLE_LOSSLESS,
     Frames,
-    refuse_too_large,
+    refuse_impossible_size,
     run_lengths,
 )
 from vigil.imaging.errors import NoPixelData, UnreadablePixels, UnsupportedPixels, UnsupportedTransferSyntax
@@ -71,7 +71,7 @@ class ColourFrames:
                 f"pixels of {samples} samples, {self._photometric or 'without a kind'}, are no colours that are read")
         if self._photometric != PALETTE and header.unsigned_short(0x00280100) != 8:
             raise UnsupportedPixels(f"colours of {header.unsigned_short(0x00280100)} allocated bits are not supported; 8 are")
-        refuse_too_large(header, self._rows, 3 * self._columns)
+        refuse_impossible_size(header, self._rows, 3 * self._columns)
         encapsulated = self._pixels.encapsulated and self._photometric != PALETTE
         self._streams = compressed_frames(self._pixels, header, self.count) if encapsulated else ()
         self._indices = Frames(instance, kinds=(PALETTE,)) if self._photometric == PALETTE else None

@@ -83,7 +83,7 @@ class Frames:
         self._instance, self._pixels, self._header = instance, instance.pixels, header
         self._rows, self._columns = header.unsigned_short(0x00280010), header.unsigned_short(0x00280011)
         _refuse_other_kinds(header, kinds)
-        refuse_too_large(header, self._rows, self._columns)
+        refuse_impossible_size(header, self._rows, self._columns)
         self._streams = compressed_frames(self._pixels, header, self.count) if self._pixels.encapsulated else ()
         try:
             self._groups = FunctionalGroups(header)
@@ -198,8 +198,10 @@ def _refuse_other_kinds(header: Attributes, kinds: tuple[str, ...]) -> None:
         raise UnsupportedPixels(f"pixels of {samples} samples, {photometric or 'without a kind'}, are no grey values")
 
 
-def refuse_too_large(header: Attributes, rows: int, columns: int) -> None:
+def refuse_impossible_size(header: Attributes, rows: int, columns: int) -> None:
     """Before anything of that size is asked for: sixteen bits of header promise 8 GB."""
+    if rows == 0 or columns == 0:
+        raise UnreadablePixels("the image has no rows or no columns; send it again")
     size_bytes = rows * columns * header.unsigned_short(0x00280100) // 8
     if size_bytes > LARGEST_IMAGE_BYTES:
         raise VolumeTooLarge(

@@ -121,6 +121,16 @@ def test_pixels_that_cannot_be_decoded_leave_a_header() -> None:
     assert header.transfer_syntax_uid == "1.2.840.10008.1.2.5"
 
 
+@pytest.mark.parametrize("keyword", ["Rows", "Columns"])
+def test_an_image_of_no_rows_or_columns_leaves_a_header(keyword: str) -> None:
+    """Found by the fuzzer: the least of no pixels is a fault of numpy's, and no error of ours."""
+    damaged = series(lopsided((1, 8, 8)), Acquisition(seed="damaged", spacing_mm=(1.0, 1.0, 1.0)))[0]
+    setattr(damaged, keyword, 0)
+    header, arrived = read_arrived("id", dicom_bytes(damaged), lambda _: True)
+    assert header.orthanc_id == "id"
+    assert arrived is None
+
+
 def test_a_file_that_cannot_be_read_is_said_so() -> None:
     with pytest.raises(UnreadableInstance):
         read_arrived("a", FILES[0][:-10], lambda _: True)

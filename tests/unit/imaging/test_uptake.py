@@ -26,6 +26,7 @@ def header(syntax: str = ExplicitVRLittleEndian, *, item: dict[str, Any] | None 
     ds.SOPClassUID, ds.SOPInstanceUID = PositronEmissionTomographyImageStorage, "1.2.3"
     ds.Modality, ds.Units, ds.DecayCorrection, ds.PatientWeight = "PT", "BQML", "START", "74"
     ds.CorrectedImage = ["DECY", "ATTN", "SCAT"]
+    ds.RescaleIntercept, ds.RescaleSlope = "0", "2"
     ds.SeriesDate = ds.AcquisitionDate = "20261126"
     ds.SeriesTime, ds.AcquisitionTime = "120000", "120000.00"
     given_.RadionuclideTotalDose, given_.RadionuclideHalfLife = "370000000", str(F18_S)
@@ -58,8 +59,14 @@ def test_corrected_to_the_injection_nothing_has_decayed() -> None:
 
 
 def test_the_exact_moment_of_the_injection_counts_before_the_time_of_day() -> None:
-    exact = header(item={"RadiopharmaceuticalStartDateTime": "20261126120000"})
+    exact = header(item={"RadiopharmaceuticalStartDateTime": "20261126120000", "RadiopharmaceuticalStartTime": "115930"})
     assert uptake_factor(exact) == pytest.approx(74_000 / 370e6)
+
+
+def test_with_a_date_a_long_half_life_is_understood() -> None:
+    zirconium = header(item={"RadiopharmaceuticalStartDateTime": "20261126110000", "RadiopharmaceuticalStartTime": None,
+                             "RadionuclideHalfLife": "282240"})
+    assert uptake_factor(zirconium) == pytest.approx(74_000 / (370e6 * 2 ** (-3600 / 282240)))
 
 
 def test_an_injection_before_midnight_was_the_day_before() -> None:
@@ -111,6 +118,15 @@ def test_a_series_that_was_made_later_counts_from_the_scan_where_ge_wrote_it_dow
     ({"item": {"RadiopharmaceuticalStartTime": None}}, "when the dose was injected"),
     ({"item": {"RadiopharmaceuticalStartDateTime": "20261120120000"}}, "not within the day before"),
     ({"item": {"RadiopharmaceuticalStartDateTime": "20261126130000"}}, "not within the day before"),
+    ({"item": {"RadiopharmaceuticalStartTime": "120500"}}, "by its time of day the injection was after the scan"),
+    ({"item": {"RadiopharmaceuticalStartTime": "233000"}}, "more than twelve hours before"),
+    ({"item": {"RadionuclideHalfLife": "282240"}}, "on which day"),
+    ({"item": {"RadionuclideHalfLife": "600"}}, "more than 10 half-lives"),
+    ({"item": {"RadiopharmaceuticalStartDateTime": "20261126093000"}}, "two different times of the injection"),
+    ({"item": {"RadiopharmaceuticalStartDateTime": "20261126101013+0100"}, "TimezoneOffsetFromUTC": "+0000"},
+     "another time zone"),
+    ({"AcquisitionTime": None}, "when the images were acquired"), ({"RescaleSlope": None}, "no Rescale Slope"),
+    ({"RescaleIntercept": "-3"}, "has a Rescale Intercept"),
 ])  # fmt: skip
 def test_what_is_not_known_is_refused_and_named(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(UptakeUnknown, match=said):
@@ -126,7 +142,7 @@ def test_one_radiopharmaceutical_is_needed(count: int) -> None:
 
 
 @given(
-    weight=st.floats(1, 300), dose=st.floats(1e6, 1e10), half_life=st.floats(600, 1e6), waited=st.integers(0, 36_000),
+    weight=st.floats(1, 300), dose=st.floats(1e6, 1e10), half_life=st.floats(3600, 21_600), waited=st.integers(0, 36_000),
 )
 def test_a_patient_of_one_concentration_has_an_uptake_of_one(weight: float, dose: float, half_life: float, waited: int) -> None:
     """What is left of the dose, spread evenly over the body, is an SUV of 1 by its definition."""
@@ -139,9 +155,18 @@ def test_a_patient_of_one_concentration_has_an_uptake_of_one(weight: float, dose
     assert concentration * uptake_factor(ds) == pytest.approx(1.0, rel=1e-6)
 
 
-def test_each_slice_of_a_volume_by_its_own_header() -> None:
+def test_what_is_shown_stays_as_it_came() -> None:
     volume = Volume(np.full((2, 3, 3), 2500.0, np.float32), np.eye(4))
-    uptake = standardised_uptake(volume, [header(), header(PatientWeight="37")])
-    assert uptake.voxels[0] == pytest.approx(2500 * 74_000 / 185e6, rel=1e-4)
-    assert uptake.voxels[1] == pytest.approx(2500 * 37_000 / 185e6, rel=1e-4)
-    assert volume.voxels.max() == 2500.0, "what is shown stays as it came"
+    uptake = standardised_uptake(volume, [header(), header()])
+    np.testing.assert_allclose(uptake.voxels, np.full((2, 3, 3), 2500 * 74_000 / 185e6), rtol=1e-4)
+    assert volume.voxels.max() == 2500.0
+
+
+@pytest.mark.parametrize("other", [
+    {"PatientWeight": "37"}, {"Units": "GML"}, {"DecayCorrection": "ADMIN"}, {"item": {"RadionuclideTotalDose": "380000000"}},
+    {"item": {"RadiopharmaceuticalStartTime": "101113"}}, {"item": {"RadionuclideHalfLife": "6700"}},
+])
+def test_images_of_one_scan_that_contradict_each_other_are_refused(other: dict[str, Any]) -> None:
+    volume = Volume(np.full((2, 3, 3), 2500.0, np.float32), np.eye(4))
+    with pytest.raises(UptakeUnknown, match="contradict each other"):
+        standardised_uptake(volume, [header(), header(**other)])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pydicom
@@ -16,7 +17,7 @@ import pytest
 import yaml
 
 from vigil.domain.errors import Category, VigilError
-from vigil.domain.manifest import Manifest
+from vigil.domain.manifest import Manifest, SeriesInput
 from vigil.imaging.load import load_stack
 from vigil.imaging.unfit import refuse_unfit
 from vigil.intake.appraise import Verdict, appraise
@@ -29,6 +30,7 @@ OWN = Path(pydicom.__file__).parent / "data" / "test_files"
 MORE = [Path(folder) for folder in os.environ.get("VIGIL_MORE_FILES", "").split(":") if folder]
 NOW = dt.datetime(2026, 11, 26, tzinfo=dt.UTC)
 LARGEST_BYTES = 256 << 20
+LEAST_PICTURES, LEAST_LOOPS = 50, 2
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -49,14 +51,23 @@ def anything(modality: str, body_parts: set[str]) -> Manifest:
     return Manifest.model_validate(described)
 
 
-def outcome(headers: list[ImageHeader], contents: dict[str, bytes]) -> str:
+def any_picture(modality: str, body_parts: set[str]) -> Manifest:
+    """A model of two dimensions that takes whatever of a modality makes a picture, a loop or a secondary capture, in colours."""
+    picture = SeriesInput(
+        name="any", dimensions=2, minimum_slices=1, excluded_image_types=(), frames="each", colour="rgb", give_up_after_s=0)
+    return anything(modality, body_parts).model_copy(update={"inputs": (picture,)})
+
+
+def outcome(
+    headers: list[ImageHeader], contents: dict[str, bytes], model: Callable[[str, set[str]], Manifest] = anything
+) -> str:
     """Of files as one study: what a model of their modality makes of it."""
     content = StudyContent("study", "1.2.3", tuple(headers))
     modalities = sorted({header.modality for header in headers if header.modality.isalpha() and header.modality.isupper()})
     body_parts = {header.body_part for header in headers} - {""}
     told = []
     for modality in modalities:
-        manifest = anything(modality, body_parts)
+        manifest = model(modality, body_parts)
         found = appraise(content, manifest, now=NOW, quiet_since=NOW - dt.timedelta(days=1))
         if found.verdict is not Verdict.WANTED:
             assert found.verdict in (Verdict.REFUSED, Verdict.NOT_APPLICABLE)
@@ -65,9 +76,11 @@ def outcome(headers: list[ImageHeader], contents: dict[str, bytes]) -> str:
             continue
         assert found.stack is not None
         try:
-            loaded = load_stack(found.stack, contents.get, largest_bytes=LARGEST_BYTES)
-            refuse_unfit(loaded.volume, [read_dataset(head) for head in loaded.heads], manifest.inputs[0])
-            told.append("a volume")
+            loaded = load_stack(found.stack, contents.get, largest_bytes=LARGEST_BYTES, colour=manifest.reference.colour)
+            read = {head: read_dataset(head) for head in set(loaded.heads)}
+            refuse_unfit(loaded.volume, [read[head] for head in loaded.heads], manifest.reference)
+            told.append("a loop" if len(loaded.frames) > 1 and manifest.reference.dimensions == 2
+                        else "a picture" if manifest.reference.dimensions == 2 else "a volume")
         except VigilError as error:
             assert error.category is not Category.INTERNAL and error.message
             told.append(error.category.value)
@@ -86,6 +99,7 @@ def test_every_file_of_a_collection_is_analysed_or_refused_with_a_named_reason(f
             count[error.category.value] += 1
             continue
         count[outcome([header], {str(path): dicom})] += 1
+        count["flat: " + outcome([header], {str(path): dicom}, any_picture)] += 1
         by_series.setdefault(header.series_instance_uid, {})[str(path)] = (header, dicom)
     for members in by_series.values():
         if len(members) > 1:
@@ -94,3 +108,4 @@ def test_every_file_of_a_collection_is_analysed_or_refused_with_a_named_reason(f
     assert count.total() > 0
     if folder == OWN:  # the slices of one of its series make one
         assert count["series: a volume"] >= 1, count
+        assert count["flat: a picture"] >= LEAST_PICTURES and count["flat: a loop"] >= LEAST_LOOPS, count
