@@ -108,8 +108,9 @@ def _hold_what_may_have_been_told(
     ledger = Ledger.open(copy.ledger_url, Sealer.open(copy.key), clock)
     try:
         now = clock.now()
-        waiting = {item.analysis_id for item in ledger.deliveries(states=[WAITING])
-                   if item.kind == "hl7" and item.purpose == RESULT and not takes_back(ledger, item)}
+        messages = [item for item in ledger.deliveries(states=[WAITING]) if item.kind == "hl7" and item.purpose == RESULT]
+        waiting = {item.analysis_id for item in messages} - {
+            item.analysis_id for item in messages if takes_back(ledger, item)}  # where one receiver needs it, all get it
         waiting |= {critical.analysis_id for critical, _ in ledger.climbing()}
         waiting |= {note.analysis_id for note in ledger.waiting_notifications() if note.step != WITHDRAWAL}
         held = sum(ledger.put_on_hold(analysis_id, RESTORE, now) for analysis_id in sorted(waiting))

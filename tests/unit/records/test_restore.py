@@ -140,6 +140,8 @@ def test_what_waits_is_held_and_a_correction_is_not(
         ledger.freeze_answer(name, answer, [])
         if name != "open":
             ledger.begin_delivery(f"d-{name}", "ris", "hl7", name, 1, now)
+        if name == "correction":
+            ledger.begin_delivery("d-elsewhere", "another ris", "hl7", name, 1, now)
         if name == "told":
             ledger.freeze_message("d-told", "control-id", b"MSH", now)
             ledger.finish_delivery("d-told", "delivered", now)
