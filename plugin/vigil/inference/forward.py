@@ -16,6 +16,13 @@ Values = NDArray[np.float32]
 Outputs = Mapping[str, Values]
 
 
+@dataclass
+class Batch:
+    """How many inputs the memory held at a time, as far as this run has found out."""
+
+    most: int = 1 << 30
+
+
 @dataclass(frozen=True, eq=False)
 class Forward:
     """``layout`` and ``dtype``: of the graph. ``spatial``: outputs that have the input's axes; they come back channels first.
@@ -32,6 +39,7 @@ class Forward:
     """By input of the graph, which channels it is given; empty where it has one input for all."""
     channels: int = 1
     """Of the prepared tensor: a slice with neighbours has them again for each."""
+    batch: Batch = field(default_factory=Batch)
 
     def __call__(self, batch: Values) -> Outputs:
         """``batch``: [N, C, ...]. Every output in float32.
@@ -63,16 +71,16 @@ class Forward:
         return told
 
     def batched(self, items: Values, size: int) -> list[Outputs]:
-        """``items``: [N, C, ...], run ``size`` at a time; where memory does not suffice, one at a time."""
+        """``items``: [N, C, ...], run ``size`` at a time; where memory does not suffice, half as many, down to one."""
         done: list[Outputs] = []
-        start = 0
+        start, size = 0, min(size, self.batch.most)
         while start < len(items):
             try:
                 done.append(self(items[start:start + size]))
             except OutOfMemory:
                 if size == 1:
                     raise
-                size = 1
+                size = self.batch.most = size // 2
                 continue
             start += size
         return done

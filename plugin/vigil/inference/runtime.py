@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from vigil.inference.errors import InferenceFailed, ModelNotLoaded, ModelQuarant
 from vigil.inference.fingerprint import Fingerprint, fingerprint
 from vigil.inference.leave import Leave
 from vigil.inference.outcome import Inference
+from vigil.inference.providers import Accelerator
 from vigil.inference.quarantine import CrashMarker
 from vigil.inference.registry import InstalledModel
 from vigil.inference.rehearse import insist_on_outputs
@@ -51,9 +52,9 @@ class Runtime:
 
     def __init__(
         self, *, provider: str, threads: int, allow_cpu_fallback: bool, memory_budget_mib: int, marker: Path,
-        breaker: Breaker | None = None,
+        breaker: Breaker | None = None, accelerator: Accelerator | None = None,
     ) -> None:
-        self._provider = provider
+        self._accelerator = accelerator or Accelerator(provider)
         self._threads = threads
         self._allow_cpu_fallback = allow_cpu_fallback
         self._budget_bytes = memory_budget_mib << 20
@@ -76,19 +77,30 @@ class Runtime:
         contents = [model.read_network(network) for network in manifest.networks]
         with self._running, self._marker.in_flight(model.model_id):
             leave = Leave.within(manifest.time_limit_s, threading.Event())
-            sessions = [
-                NetworkSession(
-                    content, network, form_of(manifest, network), provider=self._provider, threads=self._threads,
-                    allow_cpu_fallback=self._allow_cpu_fallback, leave=leave,
-                )
-                for content, network in zip(contents, manifest.networks, strict=True)
-            ]
+            try:
+                loaded = self._made(manifest, contents, self._accelerator, seen, leave)
+            except OutOfMemory:
+                if not (self._accelerator.on_a_gpu and self._allow_cpu_fallback):
+                    raise
+                loaded = self._made(manifest, contents, Accelerator(), seen, leave)
+        self._loaded[_key(model)] = loaded
+
+    def _made(
+        self, manifest: Manifest, contents: Sequence[bytes], accelerator: Accelerator, seen: Fingerprint, leave: Leave
+    ) -> _Loaded:
+        sessions = [
+            NetworkSession(
+                content, network, form_of(manifest, network), accelerator=accelerator, threads=self._threads,
+                allow_cpu_fallback=self._allow_cpu_fallback, leave=leave,
+            )
+            for content, network in zip(contents, manifest.networks, strict=True)
+        ]
         locator = None if manifest.locator is None else sessions.pop(0)
         networks = tuple(sessions)
         insist_on_outputs(manifest, locator, networks)
         for session in (*networks, *(() if locator is None else (locator,))):
             session.warm_outputs = {}  # they are as large as a run's, and have been looked at
-        self._loaded[_key(model)] = _Loaded(seen, networks, locator)
+        return _Loaded(seen, networks, locator)
 
     def run(
         self, model: InstalledModel, volume: Volume, *, operating_point: str, stop: threading.Event,
@@ -118,6 +130,15 @@ class Runtime:
                 return _run(loaded, manifest, volume, others, operating_point, leave)
             except MemoryError:
                 raise OutOfMemory("not enough memory to analyse this volume") from None
+            except OutOfMemory:
+                # The batches were made smaller before, down to one; the window is the author's, and stays.
+                if not self._allow_cpu_fallback or all(session.provider == "cpu" for session in loaded.networks):
+                    raise
+            aside = self._made(manifest, [model.read_network(network) for network in manifest.networks], Accelerator(),
+                               loaded.seen, leave)
+            inference = _run(aside, manifest, volume, others, operating_point, leave)
+            note = f"Run on the CPU ({aside.networks[0].describe()}): the memory of the GPU did not suffice."
+            return replace(inference, answer=replace(inference.answer, notes=(*inference.answer.notes, note)))
 
     def describe(self, model_id: str) -> str:
         """What runs the model, for people: "ONNX Runtime 1.26.0 CPU"."""

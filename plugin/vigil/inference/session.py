@@ -14,17 +14,17 @@ from onnxruntime import (  # type: ignore[attr-defined]  # the package exports t
     RunOptions,
     SessionOptions,
     __version__,
-    get_available_providers,
 )
 from onnxruntime.capi import onnxruntime_pybind11_state as native
 
 from vigil.domain.manifest import Network
+from vigil.inference.binding import run_bound
 from vigil.inference.errors import InferenceFailed, ModelInvalid, ModelNotLoaded, OutOfMemory
 from vigil.inference.leave import Leave
+from vigil.inference.providers import NAMES, Accelerator, told
 from vigil.inference.tensor_form import TensorForm
 
 Given = NDArray[np.number] | Mapping[str, NDArray[np.number]]
-PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 LOOK_EVERY_S = 0.05
 
 # ONNX Runtime's exceptions have no class of their own in common.
@@ -35,7 +35,8 @@ NATIVE_ERRORS: tuple[type[Exception], ...] = (
 
 
 class NetworkSession:
-    """``provider``: "cpu" or "cuda", as the session itself says, not as it was asked for. ``form``: what it will be given.
+    """``provider``: "cpu", "cuda" or "tensorrt", as the session itself says, not as it was asked for. ``form``: what it will be
+    given.
     ``warm_shape`` (of one input, where the graph has several) and ``warm_outputs``: of its first run, on zeros.
 
     Raises: ModelNotLoaded where the network does not load, or CUDA was asked for, not had, and the CPU not allowed in its
@@ -43,16 +44,15 @@ class NetworkSession:
     """
 
     def __init__(
-        self, content: bytes, network: Network, form: TensorForm, *, provider: str, threads: int, allow_cpu_fallback: bool,
-        leave: Leave,
+        self, content: bytes, network: Network, form: TensorForm, *, accelerator: Accelerator, threads: int,
+        allow_cpu_fallback: bool, leave: Leave,
     ) -> None:
         self._network = network
         self._inputs = [network.input or ""] if network.inputs is None else sorted(network.inputs)
-        wanted = [PROVIDERS[provider], PROVIDERS["cpu"]] if provider != "cpu" else [PROVIDERS["cpu"]]
-        if wanted[0] not in get_available_providers():
-            if not allow_cpu_fallback:
-                raise ModelNotLoaded(_no_gpu("the installed ONNX Runtime has no CUDA"))
-            wanted = [PROVIDERS["cpu"]]
+        self._accelerator = accelerator
+        wanted = accelerator.providers()
+        if NAMES[accelerator.provider] not in [name for name, _ in wanted] and not allow_cpu_fallback:
+            raise ModelNotLoaded(_no_gpu(f"the installed ONNX Runtime has no {accelerator.provider.upper()}"))
         options = SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -71,10 +71,9 @@ class NetworkSession:
         except MemoryError:
             raise OutOfMemory("not enough memory to load the network") from None
         self._session.disable_fallback()
-        got = self._session.get_providers()
-        self.provider = "cuda" if PROVIDERS["cuda"] in got else "cpu"
-        if provider == "cuda" and self.provider != "cuda" and not allow_cpu_fallback:
-            raise ModelNotLoaded(_no_gpu("the CUDA provider did not start"))
+        self.provider = told(self._session.get_providers())
+        if self.provider != accelerator.provider and not allow_cpu_fallback:
+            raise ModelNotLoaded(_no_gpu(f"the {accelerator.provider.upper()} provider did not start"))
         self._insist_on_names()
         shapes = {entry.name: form.of_port(entry.name).agreed(entry.name, entry.type, entry.shape)
                   for entry in self._session.get_inputs()}
@@ -99,7 +98,8 @@ class NetworkSession:
         watcher.start()
         feeds = given if isinstance(given, Mapping) else {self._inputs[0]: given}
         try:
-            values: Any = self._session.run(list(self._network.outputs), feeds, options)
+            values: Any = self._on_the_device(feeds, options) if self.provider != "cpu" else self._session.run(
+                list(self._network.outputs), feeds, options)
         except MemoryError:
             raise OutOfMemory("not enough memory to run the network") from None
         except NATIVE_ERRORS as error:
@@ -112,6 +112,10 @@ class NetworkSession:
             finished.set()
             watcher.join()
         return dict(zip(self._network.outputs, values, strict=True))
+
+    def _on_the_device(self, feeds: Mapping[str, NDArray[np.number]], options: RunOptions) -> list[NDArray[np.number]]:
+        return run_bound(self._session, feeds, self._network.outputs, options, device="cuda",
+                         device_id=self._accelerator.device_id)
 
     def _insist_on_names(self) -> None:
         inputs = {item.name: item for item in self._session.get_inputs()}

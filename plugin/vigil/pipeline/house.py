@@ -18,6 +18,7 @@ from vigil.inference.runtime import Runtime
 from vigil.intake.declared import DeclaredCounts
 from vigil.intake.header import ImageHeader
 from vigil.intake.study import HeaderCache
+from vigil.pipeline.accelerator import accelerator_of
 from vigil.pipeline.alert import ToRis
 from vigil.pipeline.analyse import STORAGE, STORE, Analyst
 from vigil.pipeline.arrivals import WORKERS, Arrivals
@@ -107,7 +108,8 @@ class House:
         self._runtime = Runtime(
             provider=settings.runtime.provider, threads=settings.runtime.threads,
             allow_cpu_fallback=settings.runtime.allow_cpu_fallback,
-            memory_budget_mib=settings.runtime.memory_budget_mib - settings.arrival_memory_mib, marker=self._state.marker)
+            memory_budget_mib=settings.runtime.memory_budget_mib - settings.arrival_memory_mib, marker=self._state.marker,
+            accelerator=accelerator_of(settings.runtime, self._state.engines))
         models = self._models = Roster(settings=settings, ledger=ledger, runtime=self._runtime, stop=self._stop, log=self._log)
         models.take_up()
         warm()

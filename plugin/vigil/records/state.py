@@ -55,6 +55,11 @@ class StatePaths:
         return self.path / "reading-in-flight.json"
 
     @property
+    def engines(self) -> Path:
+        """What TensorRT built of a network for this GPU; it is built again where it is gone."""
+        return self.path / "engines"
+
+    @property
     def lock(self) -> Path:
         return self.path / "state.lock"
 

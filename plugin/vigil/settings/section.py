@@ -52,7 +52,11 @@ class ModelSettings(Section):
 
 
 class RuntimeSettings(Section):
-    provider: Literal["cpu", "cuda"] = Field(default="cpu", description='"cpu" or "cuda"')
+    provider: Literal["cpu", "cuda", "tensorrt"] = Field(default="cpu", description='"cpu", "cuda" or "tensorrt"')
+    device_id: int = Field(default=0, ge=0, le=63, description="the number of a GPU, 0 to 63")
+    gpu_memory_limit_mib: Annotated[int, Field(ge=64, le=4_194_304)] | None = Field(
+        default=None, description="null for all of the GPU's memory, or a whole number of MiB, 64 or more")
+    tf32: bool = Field(default=False, description="true or false")
     threads: int = Field(default=2, ge=1, le=256, description="a whole number of threads, 1 to 256")
     memory_budget_mib: int = Field(default=4096, ge=256, le=4_194_304,
                                    description="a whole number of MiB for the whole bundle, 256 or more")

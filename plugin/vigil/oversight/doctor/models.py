@@ -13,6 +13,7 @@ from vigil.inference.registry import InstalledModel, Registry
 from vigil.inference.runtime import Runtime
 from vigil.oversight.doctor.check import Check, error, good, warning
 from vigil.oversight.doctor.site import Site
+from vigil.pipeline.accelerator import accelerator_of
 from vigil.records.state import StatePaths
 from vigil.settings import Settings
 
@@ -79,7 +80,8 @@ def _made_here(models: list[InstalledModel], settings: Settings) -> Iterator[Che
     with tempfile.TemporaryDirectory(prefix="vigil-doctor-") as place:
         runtime = Runtime(
             provider=settings.runtime.provider, threads=settings.runtime.threads, marker=Path(place) / "running.json",
-            allow_cpu_fallback=settings.runtime.allow_cpu_fallback, memory_budget_mib=settings.runtime.memory_budget_mib)
+            allow_cpu_fallback=settings.runtime.allow_cpu_fallback, memory_budget_mib=settings.runtime.memory_budget_mib,
+            accelerator=accelerator_of(settings.runtime))
         for model in models:
             try:
                 runtime.load(model)
