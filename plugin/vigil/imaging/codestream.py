@@ -37,14 +37,15 @@ def refuse_other_image(stream: bytes, rows: int, columns: int, *, samples: int =
         )
 
 
-def jpeg_says_ycbcr(stream: bytes) -> bool:
-    """Whether the markers of a JPEG stream say that its colours are YCbCr: JFIF, or Adobe's transform (ISO/IEC 10918-5 and 6)."""
+def jpeg_says_ycbcr(stream: bytes) -> bool | None:
+    """Whether the colours of a JPEG stream are YCbCr, by its markers: JFIF, or Adobe's transform (ISO/IEC 10918-5 and 6). None
+    where they do not say."""
     for marker, content in _jpeg_segments(stream):
         if marker == 0xEE and content[:5] == b"Adobe" and len(content) >= 12:
             return content[11] == 1
         if marker == 0xE0 and content[:5] == b"JFIF\0":
             return True
-    return False
+    return None
 
 
 def _jpeg_segments(stream: bytes) -> Iterator[tuple[int, bytes]]:

@@ -1,7 +1,7 @@
 """Colour images to red, green and blue of 8 bits: RGB, YCbCr and palettes, native, RLE, JPEG, JPEG-LS and JPEG 2000.
 
-What a compressed stream holds and what the header says of it differ in practice: a JPEG whose markers say YCbCr is YCbCr, also
-where the header says RGB; JPEG 2000 undoes its own transform. Each stream is turned into RGB once.
+What a compressed stream holds and what the header says of it differ in practice: a JPEG whose markers say YCbCr, or RGB, is that
+whatever the header says; JPEG 2000 undoes its own transform. Each stream is turned into RGB once.
 """
 
 from __future__ import annotations
@@ -118,7 +118,8 @@ class ColourFrames:
         refuse_other_image(stream, rows, columns, samples=3)
         decoded: Any
         if syntax in JPEG:
-            mixed = self._photometric.startswith("YBR") or jpeg_says_ycbcr(stream)
+            said = jpeg_says_ycbcr(stream)
+            mixed = self._photometric.startswith("YBR") if said is None else said
             decoded = imagecodecs.jpeg8_decode(stream, colorspace="YCBCR" if mixed else "RGB", outcolorspace="RGB")
             told = "RGB"
         else:

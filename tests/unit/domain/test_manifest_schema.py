@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parent)]
+# ruff: noqa: E402 - what follows is found by the line above
 
 from manifest_schema import PAGE, schema
 

@@ -6,14 +6,16 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pydicom
 import pytest
 from numpy.typing import NDArray
 from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
 from pydicom.pixels import convert_color_space, pixel_array
-from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
+from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, SecondaryCaptureImageStorage
 
 from vigil.domain.errors import Category, VigilError
 from vigil.imaging.colour import ColourFrames, is_colour, luminance
@@ -102,6 +104,36 @@ def test_planes_and_kinds_of_colour_come_to_the_same(photometric: str, planar: i
     rgb = np.random.default_rng(1).integers(0, 256, (6, 9, 3), np.uint8)
     stored = rgb if photometric == "RGB" else convert_color_space(rgb, "RGB", "YBR_FULL")
     assert np.abs(first(picture(stored, photometric, planar)).astype(int) - rgb).max() <= 2
+
+
+@pytest.mark.parametrize("photometric", ["RGB", "YBR_FULL_422", "YBR_FULL"])
+@pytest.mark.parametrize("inside", ["RGB", "YCBCR"])
+def test_a_jpeg_is_turned_into_rgb_once_by_its_own_markers(photometric: str, inside: str) -> None:
+    """Whatever the header says: a second conversion, or none, would make another picture."""
+    rgb = np.full((16, 16, 3), (200, 40, 90), np.uint8)
+    stream = imagecodecs.jpeg8_encode(rgb, level=98, colorspace="RGB", outcolorspace=inside)
+    assert (b"Adobe" in stream) == (inside == "RGB")
+    ds = dcmread(BytesIO(picture(rgb, photometric)))
+    ds.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    ds.PixelData = encapsulate([stream])
+    ds["PixelData"].VR = "OB"
+    buffer = BytesIO()
+    dcmwrite(buffer, ds, enforce_file_format=True)
+    assert np.abs(first(buffer.getvalue()).astype(int) - rgb).max() <= 3
+
+
+@pytest.mark.parametrize(("photometric", "expected"), [("RGB", "RGB"), ("YBR_FULL_422", "YCBCR")])
+def test_where_a_jpeg_says_nothing_its_header_does(photometric: str, expected: str) -> None:
+    rgb = np.full((16, 16, 3), (200, 40, 90), np.uint8)
+    stream = imagecodecs.jpeg8_encode(rgb, level=98, colorspace="RGB", outcolorspace=expected)
+    size = int.from_bytes(stream[4:6], "big")
+    ds = dcmread(BytesIO(picture(rgb, photometric)))
+    ds.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    ds.PixelData = encapsulate([stream[:2] + stream[4 + size:]])  # without its first segment, JFIF or Adobe
+    ds["PixelData"].VR = "OB"
+    buffer = BytesIO()
+    dcmwrite(buffer, ds, enforce_file_format=True)
+    assert np.abs(first(buffer.getvalue()).astype(int) - rgb).max() <= 3
 
 
 def test_luminance_is_what_is_bright_to_the_eye() -> None:
