@@ -45,6 +45,7 @@ CASES = (
     Case("readers", "Readers of 300 × 512², uncompressed", "readers:uncompressed"),
     Case("decoders", "60 × 512², compressed, beside other decoders", "decoders:compressed", further=True),
     Case("headers", "Headers of a study of 2,000 images", "headers:many", repeats=3, further=True),
+    Case("preparing", "300 × 512² to 1.5 mm, linear", "preparing:linear", further=True),
     Case("monai-deploy", "Beside MONAI Deploy's loading operators", "peers:monai_deploy"),
     Case("router", "Beside dicom-ai-router", "peers:router"),
     Case("orthanc-ct", "300 × 512² CT, uncompressed, through Orthanc", "orthanc:uncompressed"),
