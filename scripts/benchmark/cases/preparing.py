@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
-from scipy.ndimage import zoom
 
 from benchmark.case import Case, Effort
 from benchmark.findings import Figure, Findings, Target
@@ -31,6 +30,8 @@ NOTE = (
 
 
 def linear(case: Case, effort: Effort) -> Findings:
+    from scipy.ndimage import zoom
+
     voxels = np.random.default_rng(1).normal(0, 300, SHAPE).astype(np.float32)
     affine = np.zeros((4, 4))
     affine[2, 0], affine[1, 1], affine[0, 2], affine[3, 3] = *SPACING_MM, 1.0
