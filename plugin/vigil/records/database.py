@@ -6,6 +6,7 @@ SQLite for one machine. Nothing above this module knows which database it is: Po
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -84,10 +85,13 @@ def insert_absent(connection: Connection, table: Table, values: Mapping[str, Any
 
 
 def _prepare_sqlite(engine: Engine) -> None:
+    once = threading.Lock()
+
     @event.listens_for(engine, "do_connect")
     def make(*_: object) -> None:
         if engine.url.database:
-            make_private_file(Path(engine.url.database))
+            with once:  # before this engine's first connection: see there
+                make_private_file(Path(engine.url.database))
 
     @event.listens_for(engine, "connect")
     def connect(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:

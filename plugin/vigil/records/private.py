@@ -51,9 +51,13 @@ def keep_private(path: Path, key: Path, *, root_may: bool = False) -> list[str]:
 
 def make_private_file(file: Path) -> None:
     """An empty file of mode 0600 where there is none: SQLite takes the mode of a new file from nothing but the umask. Where it
-    cannot be made, whoever opens it says so."""
+    cannot be made, whoever opens it says so.
+
+    One that is there is never opened: to close a descriptor of a database lets go of every lock that SQLite holds on it in this
+    process (https://www.sqlite.org/howtocorrupt.html, 2.2), and the next command that ends would take its log away.
+    """
     with suppress(OSError):
-        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _insist_own(path: Path, root_may: bool) -> None:
