@@ -9,13 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vigil.domain.answer import Answer, AnswerKind, Measurement, Reason
+from vigil.domain.answer import Answer, AnswerKind, Finding, Measurement, Reason
 from vigil.domain.codes import UNITS
 from vigil.domain.errors import Category
-from vigil.domain.manifest import Decided, Manifest, TensorPreprocessing
+from vigil.domain.manifest import Manifest, TensorPreprocessing
 from vigil.domain.manifest.fitting import deciding_measurement
-from vigil.domain.manifest.measurements import MeasurementRule, Score, region_of
-from vigil.domain.manifest.operating import Calibration
+from vigil.domain.manifest.measurements import MeasurementRule, Score, Value
 from vigil.domain.manifest.outputs import Detection, HeatMap, Segmentation
 from vigil.domain.manifest.postprocessing import Regions
 from vigil.domain.manifest.strategy import WholeVolume
@@ -38,7 +37,6 @@ from vigil.inference.outcome import Inference
 from vigil.inference.prepare import Prepared, prepare, wanted_of
 from vigil.inference.regions import Understood, outline, patient_boxes, understood
 from vigil.inference.session import NetworkSession
-from vigil.inference.several import Told, answer_of
 from vigil.inference.strategy.go_over import Given, go_over
 from vigil.inference.tensor_form import channels_of
 
@@ -58,24 +56,19 @@ class Parts:
             raise InferenceFailed("the manifest is not one of a model that is run by its description")
         return cls(manifest, input_, regions)
 
-    def deciding(self, decided: Decided) -> MeasurementRule:
-        rule = deciding_measurement(decided.entry.decided_by, self.manifest.measurements)
+    @property
+    def deciding(self) -> MeasurementRule:
+        rule = deciding_measurement(self.manifest.finding.decided_by, self.manifest.measurements)
         if rule is None:
             raise InferenceFailed("the manifest names no measurement that decides")
         return rule
 
-    def shown(self, decided: Decided) -> str | None:
+    @property
+    def shown(self) -> str | None:
         """The region that shows the finding."""
-        return decided.entry.region or region_of(self.deciding(decided))
-
-    def further(self, decided: Decided) -> Iterator[MeasurementRule]:
-        """What decides nothing and is told with a finding: with each one whose region it is of, else with the main one."""
-        shown = {self.shown(one) for one in self.manifest.decided} - {None}
-        for rule in self.manifest.measurements:
-            region = region_of(rule)
-            mine = region == self.shown(decided) if region in shown else decided.name == self.manifest.decided[0].name
-            if rule.concept is not None and mine:
-                yield rule
+        rule = self.deciding
+        own = None if isinstance(rule, Score | Value) else rule.region
+        return self.manifest.finding.region or own
 
     def forward(self, session: NetworkSession, leave: Leave) -> Forward:
         outputs = self.manifest.outputs
@@ -113,13 +106,13 @@ def analyse(
         timings["resample"] += time.perf_counter() - begun
         begun = time.perf_counter()
         grid = prepared.grid
-        found, spreads = _predicted(parts, prepared, volume, members_of(networks, manifest.ensemble), leave)
+        found, spread = _predicted(parts, prepared, volume, members_of(networks, manifest.ensemble), leave)
         timings["network"] = time.perf_counter() - begun
         begun = time.perf_counter()
         leave.look()
         masks = {rule.name: outline(rule, found, grid, volume) for rule in parts.regions.regions}
         _insist_plausible(parts, masks, volume)
-        answer = _answer(parts, Seen(volume, masks, found), operating_point, spreads)
+        answer = _answer(parts, Seen(volume, masks, found), operating_point, spread)
         boxes = patient_boxes(found.boxes, grid, volume)
     except NothingToSee as why:
         told = not_measured(why) if manifest.finding.measured else not_analysed(Reason(why.category, why.message))
@@ -131,11 +124,9 @@ def analyse(
 
 def _predicted(
     parts: Parts, prepared: Prepared, volume: Volume, members: Sequence[Member], leave: Leave
-) -> tuple[Understood, tuple[float | None, ...]]:
-    """What the network gives, the mean of all predictions where there are several, and how far these differ in what decides each
-    finding."""
-    decided = parts.manifest.decided
-    values: tuple[list[float], ...] = tuple([] for _ in decided)
+) -> tuple[Understood, float | None]:
+    """What the network gives, the mean of all predictions where there are several, and how far these differ in what decides."""
+    values: list[float] = []
 
     def each() -> Iterator[Understood]:
         for member in members:
@@ -143,19 +134,18 @@ def _predicted(
             found = understood(member.turned_back(given), parts.manifest.outputs, prepared.grid.shape)
             if len(members) > 1:
                 leave.look()
-                for one, measured_alone in zip(decided, values, strict=True):
-                    measured_alone.append(_alone(parts, one, found, prepared.grid, volume))
+                values.append(_alone(parts, found, prepared.grid, volume))
             yield found
 
-    return averaged(each()), tuple(spread_of(of_one) for of_one in values)
+    return averaged(each()), spread_of(values)
 
 
-def _alone(parts: Parts, decided: Decided, found: Understood, grid: PlacedGrid, volume: Volume) -> float:
+def _alone(parts: Parts, found: Understood, grid: PlacedGrid, volume: Volume) -> float:
     """What one prediction by itself would measure."""
-    rule = parts.deciding(decided)
-    region = region_of(rule)
+    rule = parts.deciding
+    region = None if isinstance(rule, Score | Value) else rule.region
     masks = {item.name: outline(item, found, grid, volume) for item in parts.regions.regions if item.name == region}
-    value = _told(rule, parts, Seen(volume, masks, found), decided.calibration)
+    value = _told(rule, parts, Seen(volume, masks, found))
     if value is None:
         raise InferenceFailed(f"a single prediction has no '{rule.name}'")
     return value
@@ -195,34 +185,22 @@ def _channel(given: Given, name: str, channel: int) -> NDArray[np.float32]:
     return chosen
 
 
-def _answer(parts: Parts, seen: Seen, operating_point: str, spreads: Sequence[float | None]) -> Answer:
-    cut = _cut(parts, seen)
-    return answer_of([
-        _one(parts, decided, seen, operating_point, spread, cut)
-        for decided, spread in zip(parts.manifest.decided, spreads, strict=True)
-    ])
-
-
-def _one(
-    parts: Parts, decided: Decided, seen: Seen, operating_point: str, spread: float | None, cut: str | None
-) -> Told:
-    """``cut``: where the images end inside what must be whole."""
-    value = _told(parts.deciding(decided), parts, seen, decided.calibration)
+def _answer(parts: Parts, seen: Seen, operating_point: str, spread: float | None) -> Answer:
+    manifest, entry = parts.manifest, parts.manifest.finding
+    value = _told(parts.deciding, parts, seen)
     if value is None:
-        return Told(decided, NothingToSee("the region whose values are measured was not found"))
-    judgement, notes = weighed(judge(value, decided, operating_point), spread, parts.manifest)
+        raise NothingToSee("the region whose values are measured was not found")
+    judgement, notes = weighed(judge(value, manifest, operating_point), spread, manifest)
+    cut = _cut(parts, seen)
     if cut is not None and judgement.kind is not AnswerKind.POSITIVE:
-        return Told(decided, NothingToSee(cut, category=Category.TRUNCATED_ANATOMY))
-    if cut is not None:
-        notes = (*notes, f"The value may be larger: {cut}.")
-    if judgement.kind is AnswerKind.NEGATIVE:
-        return Told(decided, judgement, notes=notes)
-    shown = parts.shown(decided)
-    mask = None if shown is None else seen.masks[shown]
-    region = shown if mask is not None and mask.any() else None
-    slices = () if mask is None else key_slices(mask, seen.volume)
-    found = finding_of(judgement, decided.entry, region, slices, _further(parts, decided, seen))
-    return Told(decided, judgement, (found,), notes)
+        raise NothingToSee(cut, category=Category.TRUNCATED_ANATOMY)
+    findings: tuple[Finding, ...] = ()
+    if judgement.kind is not AnswerKind.NEGATIVE:
+        mask = None if parts.shown is None else seen.masks[parts.shown]
+        region = parts.shown if mask is not None and mask.any() else None
+        slices = () if mask is None else key_slices(mask, seen.volume)
+        findings = (finding_of(judgement, entry, region, slices, _further(parts, seen)),)
+    return judgement.answer(findings, notes if cut is None else (*notes, f"The value may be larger: {cut}."))
 
 
 def _insist_plausible(parts: Parts, masks: Mapping[str, Mask], volume: Volume) -> None:
@@ -241,19 +219,19 @@ def _insist_plausible(parts: Parts, masks: Mapping[str, Mask], volume: Volume) -
             raise NothingToSee(f"{found_ml:.0f} mL of '{rule.name}' were found; at most {high:.0f} mL are expected")
 
 
-def _told(rule: MeasurementRule, parts: Parts, seen: Seen, calibration: Calibration | None = None) -> float | None:
-    """In the unit in which it is told; a score that decides is calibrated before."""
+def _told(rule: MeasurementRule, parts: Parts, seen: Seen) -> float | None:
+    """In the unit in which it is told; the score that decides is calibrated before."""
     value = measured(rule, parts.manifest, seen)
     if not isinstance(rule, Score) or value is None:
         return value
-    return 100.0 * calibrated(value, calibration)
+    return 100.0 * calibrated(value, parts.manifest.calibration if rule is parts.deciding else None)
 
 
-def _further(parts: Parts, decided: Decided, seen: Seen) -> tuple[Measurement, ...]:
+def _further(parts: Parts, seen: Seen) -> tuple[Measurement, ...]:
     made = []
-    for rule in parts.further(decided):
+    for rule in parts.manifest.measurements:
         if rule.concept is None or rule.unit is None:
-            continue  # one that decides
+            continue  # the one that decides
         value = _told(rule, parts, seen)
         if value is not None:
             made.append(Measurement(rule.concept.code(), value, UNITS[rule.unit]))

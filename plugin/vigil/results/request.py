@@ -72,8 +72,9 @@ class ResultRequest:
         return output in self.manifest.regulatory.permitted_outputs
 
     def lets_out(self, measurement: Measurement | None) -> bool:
-        """Whether the clearance lets this number out."""
-        return self.manifest.regulatory.lets_out(measurement)
+        """Whether the clearance lets this number out: how certain a model is, is a score; any other, a measurement."""
+        is_score = measurement is not None and measurement.concept in CERTAINTIES
+        return self.permits(PermittedOutput.SCORE if is_score else PermittedOutput.MEASUREMENT)
 
     @property
     def is_research(self) -> bool:
@@ -145,6 +146,5 @@ class ResultRequest:
     def _measurements(self) -> Iterator[Measurement]:
         if self.answer.measured is not None:
             yield self.answer.measured
-        yield from (part.measured for part in self.answer.parts if part.measured is not None)
         for finding in self.answer.findings:
             yield from finding.measurements

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from pydicom import Dataset
 
-from vigil.domain.answer import Analysis, Answer, AnswerKind, Finding, Measurement
+from vigil.domain.answer import Analysis, Answer, AnswerKind, Finding
 from vigil.domain.manifest import Manifest, PermittedOutput, RegulatoryStatus
 
 
@@ -71,10 +71,6 @@ class Alert:
         if self.answer.kind is not AnswerKind.POSITIVE:
             return None
         return min((item.acr_category for item in self.answer.findings if item.acr_category), default=None)
-
-    def lets_out(self, measurement: Measurement) -> bool:
-        """Whether the clearance lets this number out."""
-        return self.manifest.regulatory.lets_out(measurement)
 
     @property
     def tells_numbers(self) -> bool:

@@ -6,8 +6,6 @@ from enum import StrEnum
 
 from pydantic import Field, model_validator
 
-from vigil.domain.answer import Measurement
-from vigil.domain.codes import CERTAINTIES
 from vigil.domain.manifest.strict import Strict
 
 
@@ -40,8 +38,3 @@ class Regulatory(Strict):
         if self.status is RegulatoryStatus.CLEARED and not self.clearance:
             raise ValueError("a cleared model names its clearance (number and authority) in 'clearance'")
         return self
-
-    def lets_out(self, measurement: Measurement | None) -> bool:
-        """Whether this number may leave (law 5): how certain a model is, is a score; any other, a measurement."""
-        is_score = measurement is not None and measurement.concept in CERTAINTIES
-        return (PermittedOutput.SCORE if is_score else PermittedOutput.MEASUREMENT) in self.permitted_outputs
