@@ -72,9 +72,8 @@ class ResultRequest:
         return output in self.manifest.regulatory.permitted_outputs
 
     def lets_out(self, measurement: Measurement | None) -> bool:
-        """Whether the clearance lets this number out: how certain a model is, is a score; any other, a measurement."""
-        is_score = measurement is not None and measurement.concept in CERTAINTIES
-        return self.permits(PermittedOutput.SCORE if is_score else PermittedOutput.MEASUREMENT)
+        """Whether the clearance lets this number out."""
+        return self.manifest.regulatory.lets_out(None if measurement is None else measurement.concept)
 
     @property
     def is_research(self) -> bool:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pydicom import Dataset
 
 from vigil.domain.answer import Analysis, Answer, AnswerKind, Finding
+from vigil.domain.concepts import Code
 from vigil.domain.manifest import Manifest, PermittedOutput, RegulatoryStatus
 
 
@@ -74,8 +75,16 @@ class Alert:
 
     @property
     def tells_numbers(self) -> bool:
-        """Whether the model's clearance lets values out; a triage-only one says that, never how much."""
+        """Whether the model's clearance lets the number out that the sentence bears; a triage-only one says that, never how
+        much."""
+        measured = self.answer.measured
+        if measured is not None:
+            return self.lets_out(measured.concept)
         return bool(self.manifest.regulatory.permitted_outputs & {PermittedOutput.MEASUREMENT, PermittedOutput.SCORE})
+
+    def lets_out(self, concept: Code) -> bool:
+        """Whether a number of this concept may leave: a score where scores may, any other where measurements may."""
+        return self.manifest.regulatory.lets_out(concept)
 
 
 def gravest_first(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:

@@ -92,16 +92,17 @@ class _Writer:
                 self._erase(other, value_type)
 
     def values(self) -> None:
-        if not self._alert.tells_numbers or not self._profile.values:
+        if not self._profile.values:
             return
-        told = [] if self._alert.retracts else list(_numbers(self._alert.answer))
+        numbers = [] if self._alert.retracts else _numbers(self._alert.answer)
+        told = [item for item in numbers if self._alert.lets_out(item[0].concept)]
         for measurement, criterion, group in told:
             self._value(measurement, criterion, group)
         before = self._alert.answer if self._alert.retracts else self._alert.replaces
         said = [(item.concept, group) for item, _, group in ([] if before is None else _numbers(before))]
         stands = {(item.concept, group) for item, _, group in told}
         for concept, group in dict.fromkeys([(self._alert.manifest.finding.measurement.code(), "1"), *said]):
-            if (concept, group) not in stands:
+            if (concept, group) not in stands and self._alert.lets_out(concept):
                 self._erase(concept, "NM", group)
 
     def category(self) -> None:

@@ -60,7 +60,7 @@ def narrative(alert: Alert, subject: Subject, profile: Hl7Profile) -> dict[Slot,
         lines[Slot.ACTION] = action
     if not alert.retracts and len(alert.answer.findings) > 1:
         ordered = enumerate(gravest_first(alert.answer.findings), 1)
-        lines[Slot.FINDINGS] = "\n".join(_finding(number, finding, alert.tells_numbers) for number, finding in ordered)
+        lines[Slot.FINDINGS] = "\n".join(_finding(number, finding, alert) for number, finding in ordered)
     lines[Slot.STUDY] = _study(subject, profile)
     lines[Slot.MODEL] = _model(alert, profile)
     lines[Slot.DISCLAIMER] = _disclaimer(alert)
@@ -111,9 +111,9 @@ def _said(alert: Alert) -> str:
     return sentence
 
 
-def _finding(number: int, finding: Finding, with_values: bool) -> str:
+def _finding(number: int, finding: Finding, alert: Alert) -> str:
     """One of several findings."""
-    values = [item.text() for item in finding.measurements] if with_values else []
+    values = [item.text() for item in finding.measurements if alert.lets_out(item.concept)]
     grade = [] if finding.acr_category is None else [f"ACR category {finding.acr_category}"]
     return f"Finding {number}: {', '.join([finding.concept.meaning, finding.site.meaning, *values, *grade])}."
 

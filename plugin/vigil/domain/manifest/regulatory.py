@@ -6,6 +6,8 @@ from enum import StrEnum
 
 from pydantic import Field, model_validator
 
+from vigil.domain.codes import CERTAINTIES
+from vigil.domain.concepts import Code
 from vigil.domain.manifest.strict import Strict
 
 
@@ -38,3 +40,7 @@ class Regulatory(Strict):
         if self.status is RegulatoryStatus.CLEARED and not self.clearance:
             raise ValueError("a cleared model names its clearance (number and authority) in 'clearance'")
         return self
+
+    def lets_out(self, concept: Code | None) -> bool:
+        """Whether a number of this concept may leave (law 5): how certain a model is, is a score; any other, a measurement."""
+        return (PermittedOutput.SCORE if concept in CERTAINTIES else PermittedOutput.MEASUREMENT) in self.permitted_outputs

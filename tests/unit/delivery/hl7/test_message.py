@@ -266,6 +266,20 @@ def test_a_triage_only_clearance_tells_no_number() -> None:
     assert not any(item["type"] == "NM" for item in observations(message))
 
 
+@pytest.mark.parametrize(("permitted", "concept", "told"), [
+    ("score", codes.HYPERDENSE_VOLUME, False), ("measurement", codes.HYPERDENSE_VOLUME, True),
+    ("score", codes.CERTAINTY_OF_FINDING, True), ("measurement", codes.CERTAINTY_OF_FINDING, False)])
+def test_a_score_does_not_leave_as_a_measurement_nor_a_measurement_as_a_score(
+    permitted: str, concept: Code, told: bool,
+) -> None:
+    made = alert(manifest=manifest(permitted=["notification", permitted]))
+    measured = replace(made.answer.measured, concept=concept)  # type: ignore[type-var]
+    found = tuple(replace(item, measurements=(measured,)) for item in made.answer.findings)
+    content = build_oru(replace(made, answer=replace(made.answer, measured=measured, findings=found)), PROFILE)
+    assert (b"19.9" in content) == told
+    assert any(item["type"] == "NM" and item["value"] for item in observations(read(content))) == told
+
+
 def test_the_first_line_says_what_happened_and_every_line_fits() -> None:
     lines = texts(read(build_oru(alert(), PROFILE)))
     assert lines[0] == (
