@@ -23,7 +23,8 @@ _PROCEDURE_WORDS = (0x00321060, 0x00400007, 0x00400254)
 _INDICATION_CODES = (0x0040100A, 0x00401012, 0x00081084)
 # Reason for the Requested Procedure, Reason for Study, Admitting Diagnoses Description
 _INDICATION_WORDS = (0x00401002, 0x00321030, 0x00081080)
-_VALUE, _SCHEME = 0x00080100, 0x00080102
+_VALUES, _SCHEME = (0x00080100, 0x00080119, 0x00080120), 0x00080102
+"""Code Value, Long Code Value (above 16 characters), URN Code Value (PS3.3 8.8)."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,9 @@ def _reason(what: str, codes: set[str], texts: set[str], asked: Asked) -> Reason
 
 
 def _codes(levels: Iterable[Attributes], tags: Sequence[int]) -> tuple[str, ...]:
-    found = {f"{item.text(_SCHEME)}:{item.text(_VALUE)}".upper()
-             for level in levels for tag in tags for item in level.items(tag) if item.text(_VALUE)}
+    found = {f"{item.text(_SCHEME)}:{value}".upper()
+             for level in levels for tag in tags for item in level.items(tag)
+             if (value := next((text for each in _VALUES if (text := item.text(each))), ""))}
     return tuple(sorted(found))
 
 

@@ -69,6 +69,17 @@ def test_an_indication_is_refused_where_it_is_another_and_accepted_where_it_is_n
     assert judged(INDICATIONS, ReasonForStudy="headache").reason.text.startswith("the indication of the request is none")
 
 
+@pytest.mark.parametrize("keyword", ["LongCodeValue", "URNCodeValue"])
+def test_a_code_of_any_length_is_said(judged, keyword):
+    item = Dataset()
+    item.CodingSchemeDesignator, item.CodeMeaning = "LN", "Meaning"
+    setattr(item, keyword, "30799-1-and-more-than-sixteen")
+    said = {"ProcedureCodeSequence": [item]}
+    assert judged({"procedures": {"codes": ["LN:30799-1-and-more-than-sixteen"]}}, **said).verdict is Verdict.WANTED
+    other = judged({"procedures": {"codes": [HEAD_WITHOUT], "unknown": "accept"}}, **said)
+    assert other.verdict is Verdict.REFUSED, "it is said, and is another"
+
+
 def test_a_word_within_a_word_is_none(judged):
     assert judged({"procedures": {"words": ["fall"]}}, RequestedProcedureDescription="waterfall").verdict is Verdict.REFUSED
 
