@@ -64,6 +64,8 @@ class NetworkSession:
         try:
             self._session = InferenceSession(content, options, providers=wanted)
         except NATIVE_ERRORS as error:
+            if _lacks_memory(error):
+                raise OutOfMemory("not enough memory to load the network") from None
             raise ModelNotLoaded(
                 f"ONNX Runtime {__version__} does not load the network: {_first_line(error)}; export it again for "
                 "this version"
@@ -105,7 +107,7 @@ class NetworkSession:
         except NATIVE_ERRORS as error:
             if leave.over:
                 leave.look()
-            if "alloc" in str(error).lower():
+            if _lacks_memory(error):
                 raise OutOfMemory(f"not enough memory to run the network on {self.provider}") from None
             raise InferenceFailed(f"the network stopped with an error: {_first_line(error)}") from None
         finally:
@@ -132,6 +134,11 @@ def _terminate_on(leave: Leave, finished: threading.Event, options: RunOptions) 
         if leave.over:
             options.terminate = True
             return
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """ONNX Runtime has no exception of its own for it; its allocators and CUDA say so in words."""
+    return re.search(r"bad_alloc|allocat|out of memory", str(error), re.IGNORECASE) is not None
 
 
 def _no_gpu(why: str) -> str:

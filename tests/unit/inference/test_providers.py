@@ -20,7 +20,7 @@ from vigil.inference import runtime as runtime_module
 from vigil.inference.binding import run_bound
 from vigil.inference.errors import ModelNotLoaded, OutOfMemory
 from vigil.inference.providers import CPU, CUDA, TENSORRT, Accelerator, told
-from vigil.inference.session import NetworkSession
+from vigil.inference.session import NetworkSession, _lacks_memory
 
 EVERY = (TENSORRT, CUDA, CPU)
 
@@ -80,6 +80,14 @@ def test_on_a_gpu_the_answer_is_that_of_the_cpu(tmp_path: Path) -> None:
         assert made.describe(model.model_id).endswith(provider.upper())
         answers.append(made.run(model, ball(20.0), operating_point="default", stop=threading.Event()).answer)
     assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize(("said", "lacks"), [
+    ("Failed to allocate memory for requested buffer of size 17179869184", True), ("std::bad_alloc", True),
+    ("CUDA failure 2: out of memory ; GPU=0 ; expr=cudaStreamSynchronize(stream)", True),
+    ("Type Error: Type (tensor(float)) of output arg (boxes) does not match", False)])
+def test_a_lack_of_memory_is_known_by_what_its_errors_say(said: str, lacks: bool) -> None:
+    assert _lacks_memory(RuntimeError(said)) == lacks
 
 
 class SmallGpu(NetworkSession):
