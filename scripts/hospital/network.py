@@ -27,6 +27,9 @@ OWN_NETWORK = "VIGIL_OWN_NETWORK"
 """Environment: ``ns:<inode>`` of the namespace that was entered; or ``container``, set by a person whose container
 already has a network of its own and may not make namespaces."""
 
+LOWEST_PORT, PORTS = 10_240, 20_000
+_given: set[int] = set()
+
 
 class NamespaceUnavailable(Exception):
     """This machine does not let us make a network namespace."""
@@ -70,15 +73,19 @@ def in_own_network() -> bool:
 
 def free_port() -> int:
     """A TCP port that nobody listens on, below the range that outgoing connections take theirs from, so that the port
-    is still free when the server that is given it starts, and starts again."""
+    is still free when the server that is given it starts, and starts again. No process is given the same one twice: a
+    hospital asks for all of its ports before its first server listens."""
     for _ in range(200):
-        port = 10_240 + secrets.randbelow(20_000)
+        port = LOWEST_PORT + secrets.randbelow(PORTS)
+        if port in _given:
+            continue
         with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with suppress(OSError):
                 probe.bind(("0.0.0.0", port))  # noqa: S104 - Orthanc binds so; the probe never listens
+                _given.add(port)
                 return port
-    raise OSError("No free TCP port between 10240 and 30240.")
+    raise OSError(f"No free TCP port between {LOWEST_PORT} and {LOWEST_PORT + PORTS}.")
 
 
 class Relay:

@@ -72,3 +72,10 @@ def test_a_command_is_run_in_a_network_of_its_own() -> None:
     ).stdout.strip()
     assert there != str(here)
     assert there.startswith("net:[")
+
+
+def test_no_port_is_given_twice_though_nobody_listens_on_it_yet() -> None:
+    assert run("""
+from hospital.network import free_port
+print(len({free_port() for _ in range(2000)}))
+""") == "2000"
