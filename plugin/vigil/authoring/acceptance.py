@@ -16,8 +16,22 @@ from vigil.domain.errors import Category, VigilError
 from vigil.domain.manifest.golden import GoldenCase
 from vigil.inference.golden_file import Golden, read_golden
 from vigil.inference.outcome import Inference
+from vigil.inference.providers import Accelerator
 from vigil.inference.registry import InstalledModel
 from vigil.inference.runtime import Runtime
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a package is tried with."""
+
+    accelerator: Accelerator = field(default_factory=Accelerator)
+    threads: int = 2
+    memory_budget_mib: int = 4096
+
+
+ANY_MACHINE = Machine()
+"""Of an author, whose package is not installed yet."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +83,14 @@ class Acceptance:
                 "largest_difference": self.largest_difference}
 
 
-def accept(model: InstalledModel, *, provider: str, threads: int, memory_budget_mib: int) -> Acceptance:
+def accept(model: InstalledModel, machine: Machine = ANY_MACHINE) -> Acceptance:
     """Loads the package as a start of Orthanc would and runs each of its golden cases. Never raises for what a package holds."""
     version, digest = model.version, model.sha256
     if model.manifest is None or model.problem is not None:
         problem = model.problem
         return Acceptance(model.model_id, version, digest, problem="it cannot be read" if problem is None else problem.text,
                           category=None if problem is None else problem.category.value)
-    with own_runtime(provider, threads, memory_budget_mib) as runtime:
+    with own_runtime(machine) as runtime:
         try:
             runtime.load(model)
         except VigilError as error:
@@ -86,11 +100,12 @@ def accept(model: InstalledModel, *, provider: str, threads: int, memory_budget_
 
 
 @contextmanager
-def own_runtime(provider: str, threads: int, memory_budget_mib: int) -> Iterator[Runtime]:
+def own_runtime(machine: Machine = ANY_MACHINE) -> Iterator[Runtime]:
     """A runtime with a marker of its own: what ends here ends no study."""
     with tempfile.TemporaryDirectory(prefix="vigil-model-") as place:
-        runtime = Runtime(provider=provider, threads=threads, allow_cpu_fallback=False, memory_budget_mib=memory_budget_mib,
-                          marker=Path(place) / "running.json")
+        runtime = Runtime(
+            provider=machine.accelerator.provider, threads=machine.threads, allow_cpu_fallback=False,
+            memory_budget_mib=machine.memory_budget_mib, marker=Path(place) / "running.json", accelerator=machine.accelerator)
         try:
             yield runtime
         finally:

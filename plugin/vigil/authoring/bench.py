@@ -8,7 +8,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-from vigil.authoring.acceptance import own_runtime
+from vigil.authoring.acceptance import ANY_MACHINE, Machine, own_runtime
 from vigil.authoring.errors import NoGoldenCase
 from vigil.domain.errors import VigilError
 from vigil.inference.golden_file import read_golden
@@ -38,7 +38,7 @@ class Cost:
         return dict(self.__dict__)
 
 
-def measure(model: InstalledModel, *, runs: int, provider: str, threads: int, memory_budget_mib: int) -> Cost:
+def measure(model: InstalledModel, *, runs: int, machine: Machine = ANY_MACHINE) -> Cost:
     """Raises: NoGoldenCase where the package has none, and what loading and running raise."""
     manifest = model.manifest
     if manifest is None or model.problem is not None:
@@ -47,7 +47,7 @@ def measure(model: InstalledModel, *, runs: int, provider: str, threads: int, me
     if not manifest.golden:
         raise NoGoldenCase(f"{model.model_id} has no golden case to run; \"vigil models golden\" makes one of images")
     case = manifest.golden[0]
-    with own_runtime(provider, threads, memory_budget_mib) as runtime:
+    with own_runtime(machine) as runtime:
         try:
             begun = time.perf_counter()
             runtime.load(model)

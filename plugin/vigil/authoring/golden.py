@@ -61,7 +61,7 @@ def make_golden(folder: Path, images: Path, name: str, now: datetime) -> Made:
     if file in model.manifest.files or (folder / file).exists():
         raise NothingToChange(f"the package has {file} already; take it out of folder and manifest, or give another name")
     case = Golden(_volumes(images, model.manifest, now), {})
-    with own_runtime("cpu", 2, 4096) as runtime:
+    with own_runtime() as runtime:
         runtime.load(model)
         found = runtime.run(model, case.reference, operating_point="default", stop=threading.Event(), further=case.further)
     content = golden_bytes(replace(case, regions=dict(found.masks)))

@@ -25,13 +25,13 @@ class Validation:
                 "runtime": self.runtime}
 
 
-def validate(folder: Path, *, memory_budget_mib: int, threads: int) -> Validation:
+def validate(folder: Path) -> Validation:
     """Reads the package, makes its sessions on the CPU and runs them once, as a start of Orthanc would."""
     model = read_package(folder)
     version = None if model.manifest is None else model.manifest.version
     if model.problem is not None:
         return Validation(model.model_id, version, model.problem.text, None)
-    with own_runtime("cpu", threads, memory_budget_mib) as runtime:
+    with own_runtime() as runtime:
         try:
             runtime.load(model)
         except VigilError as error:

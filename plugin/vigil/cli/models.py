@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vigil.authoring.acceptance import Acceptance, accept
+from vigil.authoring.acceptance import Acceptance, Machine, accept
 from vigil.authoring.bench import measure
 from vigil.authoring.desk import ModelDesk, find
 from vigil.authoring.errors import NotAccepted
@@ -24,6 +24,7 @@ from vigil.domain.clock import SystemClock
 from vigil.inference.quarantine import release
 from vigil.inference.registry import InstalledModel, read_package
 from vigil.inference.standing import Standings
+from vigil.pipeline.accelerator import accelerator_of
 from vigil.pipeline.roster import standings_of
 from vigil.records.ledger import Ledger
 from vigil.records.model_events import Use
@@ -63,7 +64,7 @@ def models_test(
 ) -> None:
     """Runs the package's golden cases as a study would be run, and prints the largest difference."""
     if "/" in model or Path(model).is_dir():
-        acceptance = accept(read_package(Path(model).resolve()), provider="cpu", threads=2, memory_budget_mib=4096)
+        acceptance = accept(read_package(Path(model).resolve()))
     else:
         settings = read_settings(config)
         with _standings(settings) as (standings, _):
@@ -104,13 +105,11 @@ def models_bench(
 ) -> None:
     """What the model costs on this machine: time to load and to run its first golden case, and memory."""
     if "/" in model or Path(model).is_dir():
-        cost = measure(read_package(Path(model).resolve()), runs=runs, provider="cpu", threads=2, memory_budget_mib=4096)
+        cost = measure(read_package(Path(model).resolve()), runs=runs)
     else:
         settings = read_settings(config)
         with _standings(settings) as (standings, _):
-            runtime = settings.runtime
-            cost = measure(find(standings, model).package, runs=runs, provider=runtime.provider, threads=runtime.threads,
-                           memory_budget_mib=runtime.memory_budget_mib)
+            cost = measure(find(standings, model).package, runs=runs, machine=_machine(settings))
     tell(cost.as_dict(), as_json, model_words.costs)
 
 
@@ -179,7 +178,7 @@ def models_validate(
     folder: Annotated[Path, typer.Argument(help="The folder of a model package, installed or not.")], as_json: JsonOption = False,
 ) -> None:
     """Reads a package, loads its networks and runs them once on nothing; says what is wrong, and where."""
-    found = validate(folder, memory_budget_mib=4096, threads=2)
+    found = validate(folder)
     tell(found.as_dict(), as_json, _verdict)
     if found.problem is not None:
         raise typer.Exit(1)
@@ -206,6 +205,11 @@ def _desk(standings: Standings, ledger: Ledger, settings: Settings) -> ModelDesk
 
 
 def _accept(package: InstalledModel, settings: Settings) -> Acceptance:
-    """With the site's own provider, in this process: Orthanc's goes on."""
+    """In this process: Orthanc's goes on."""
+    return accept(package, _machine(settings))
+
+
+def _machine(settings: Settings) -> Machine:
+    """The site's own provider, GPU and limits."""
     runtime = settings.runtime
-    return accept(package, provider=runtime.provider, threads=runtime.threads, memory_budget_mib=runtime.memory_budget_mib)
+    return Machine(accelerator_of(runtime), runtime.threads, runtime.memory_budget_mib)

@@ -17,7 +17,7 @@ from vigil.domain.manifest.fitting import deciding_measurement
 from vigil.domain.manifest.measurements import MeasurementRule, Score, Value
 from vigil.domain.manifest.outputs import Detection, HeatMap, Segmentation
 from vigil.domain.manifest.postprocessing import Regions
-from vigil.domain.manifest.strategy import WholeVolume
+from vigil.domain.manifest.strategy import LARGEST_BATCH, WholeVolume
 from vigil.imaging.placing import Box, PlacedGrid, plan
 from vigil.imaging.volume import Volume
 from vigil.inference.aligned import Aligned, aligned
@@ -26,7 +26,7 @@ from vigil.inference.calibrate import calibrated
 from vigil.inference.decide import finding_of, judge, not_analysed, not_measured
 from vigil.inference.ensemble import Member, averaged, members_of, spread_of, weighed
 from vigil.inference.errors import InferenceFailed, NothingToSee
-from vigil.inference.forward import Forward
+from vigil.inference.forward import Batch, Forward
 from vigil.inference.intensity import settled
 from vigil.inference.key_slices import key_slices
 from vigil.inference.leave import Leave
@@ -48,13 +48,14 @@ class Parts:
     manifest: Manifest
     input_: TensorPreprocessing
     regions: Regions
+    batch: Batch
 
     @classmethod
-    def of(cls, manifest: Manifest) -> Parts:
+    def of(cls, manifest: Manifest, batch: Batch) -> Parts:
         input_, regions = manifest.preprocessing, manifest.postprocessing
         if not isinstance(input_, TensorPreprocessing) or not isinstance(regions, Regions):
             raise InferenceFailed("the manifest is not one of a model that is run by its description")
-        return cls(manifest, input_, regions)
+        return cls(manifest, input_, regions, batch)
 
     @property
     def deciding(self) -> MeasurementRule:
@@ -76,7 +77,7 @@ class Parts:
             session, self.input_.layout, self.input_.dtype,
             frozenset(output.tensor for output in outputs if isinstance(output, Segmentation | HeatMap)),
             tuple((output.boxes, output.scores) for output in outputs if isinstance(output, Detection)), leave,
-            channels_of(self.manifest.network, self.manifest), len(self.input_.channels),
+            channels_of(self.manifest.network, self.manifest), len(self.input_.channels), self.batch,
         )
 
     def prepared(self, volumes: Aligned, *, box: Box | None = None, on: tuple[int, int, int] | None = None) -> Prepared:
@@ -85,15 +86,16 @@ class Parts:
 
 def analyse(
     volume: Volume, manifest: Manifest, locator: NetworkSession | None, networks: Sequence[NetworkSession],
-    operating_point: str, leave: Leave, further: Mapping[str, Volume] | None = None,
+    operating_point: str, leave: Leave, further: Mapping[str, Volume] | None = None, *, batch: int = LARGEST_BATCH,
 ) -> Inference:
     """The answer, its regions on the source's own voxels, and boxes in the patient. ``volume``: of the first input; ``further``:
-    of the others, by name. ``networks``: the one that decides, or all of an ensemble.
+    of the others, by name. ``networks``: the one that decides, or all of an ensemble. ``batch``: how many windows, tiles or
+    slices at a time there is room for.
 
     Raises: InferenceFailed where the network gives what the manifest does not say, or no number; those of
     :meth:`NetworkSession.run`.
     """
-    parts, timings, provider = Parts.of(manifest), dict[str, float](), networks[0].provider
+    parts, timings, provider = Parts.of(manifest, Batch(batch)), dict[str, float](), networks[0].provider
     try:
         begun = time.perf_counter()
         volumes = aligned(volume, further or {}, manifest)
@@ -119,7 +121,8 @@ def analyse(
         return Inference(told, {}, timings, provider)
     timings["postprocess"] = time.perf_counter() - begun
     shown = {name: mask for name, mask in masks.items() if mask.any()} if answer.findings else {}
-    return Inference(answer, shown, timings, provider, boxes)
+    fewer = parts.batch.most if parts.batch.most < manifest.strategy.batch else None
+    return Inference(answer, shown, timings, provider, boxes, batch=fewer)
 
 
 def _predicted(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from vigil.domain.manifest.strategy import LARGEST_BATCH
 from vigil.inference.errors import InferenceFailed, OutOfMemory
 from vigil.inference.leave import Leave
 from vigil.inference.session import NetworkSession
@@ -18,9 +19,9 @@ Outputs = Mapping[str, Values]
 
 @dataclass
 class Batch:
-    """How many inputs the memory held at a time, as far as this run has found out."""
+    """How many inputs at a time the memory held, as far as this run has found out."""
 
-    most: int = 1 << 30
+    most: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,7 @@ class Forward:
     """By input of the graph, which channels it is given; empty where it has one input for all."""
     channels: int = 1
     """Of the prepared tensor: a slice with neighbours has them again for each."""
-    batch: Batch = field(default_factory=Batch)
+    batch: Batch = field(default_factory=lambda: Batch(LARGEST_BATCH))
 
     def __call__(self, batch: Values) -> Outputs:
         """``batch``: [N, C, ...]. Every output in float32.

@@ -10,7 +10,7 @@ from vigil.domain.manifest.outputs import Classification, Detection, HeatMap, Re
 from vigil.inference.by_manifest import Parts
 from vigil.inference.detect import detected
 from vigil.inference.errors import InferenceFailed, ModelInvalid
-from vigil.inference.forward import Forward
+from vigil.inference.forward import Batch, Forward
 from vigil.inference.leave import Leave
 from vigil.inference.session import NetworkSession
 
@@ -22,7 +22,7 @@ def insist_on_outputs(manifest: Manifest, locator: NetworkSession | None, networ
     leave = Leave(threading.Event())
     try:
         for network in networks:
-            _insist(manifest, network, Parts.of(manifest).forward(network, leave))
+            _insist(manifest, network, Parts.of(manifest, Batch(manifest.strategy.batch)).forward(network, leave))
         if manifest.locator is not None and locator is not None:
             rule = manifest.locator
             forward = Forward(locator, "NCDHW", "float32", frozenset({rule.output}), (), leave)

@@ -27,7 +27,7 @@ from vigil.inference.providers import Accelerator
 from vigil.inference.quarantine import CrashMarker
 from vigil.inference.registry import InstalledModel
 from vigil.inference.rehearse import insist_on_outputs
-from vigil.inference.room import needed_bytes
+from vigil.inference.room import batch_within
 from vigil.inference.session import NetworkSession
 from vigil.inference.tensor_form import form_of
 
@@ -45,6 +45,11 @@ class _Loaded:
     seen: Fingerprint
     networks: tuple[NetworkSession, ...]
     locator: NetworkSession | None = None
+
+    @property
+    def batch(self) -> int:
+        """How many inputs at a time the memory held when the sessions were warmed."""
+        return min(session.warm_shape[0] for session in self.networks)
 
 
 class Runtime:
@@ -91,7 +96,7 @@ class Runtime:
         sessions = [
             NetworkSession(
                 content, network, form_of(manifest, network), accelerator=accelerator, threads=self._threads,
-                allow_cpu_fallback=self._allow_cpu_fallback, leave=leave,
+                allow_cpu_fallback=self._allow_cpu_fallback, room_bytes=self._budget_bytes, leave=leave,
             )
             for content, network in zip(contents, manifest.networks, strict=True)
         ]
@@ -123,11 +128,11 @@ class Runtime:
         self._refuse_changed(model, loaded)
         self._refuse_quarantined(model.model_id)
         others = further or {}
-        self._refuse_too_large(manifest, volume, others)
+        batch = batch_within(manifest, volume, others.values(), loaded.batch, self._budget_bytes)
         with self._turn(stop), self._breaker.guarding(model.model_id), self._marker.in_flight(model.model_id, proves=True):
             leave = Leave.within(manifest.time_limit_s, stop)
             try:
-                return _run(loaded, manifest, volume, others, operating_point, leave)
+                return _run(loaded, manifest, volume, others, operating_point, batch, leave)
             except MemoryError:
                 raise OutOfMemory("not enough memory to analyse this volume") from None
             except OutOfMemory:
@@ -136,7 +141,7 @@ class Runtime:
                     raise
             aside = self._made(manifest, [model.read_network(network) for network in manifest.networks], Accelerator(),
                                loaded.seen, leave)
-            inference = _run(aside, manifest, volume, others, operating_point, leave)
+            inference = _run(aside, manifest, volume, others, operating_point, batch, leave)
             note = f"Run on the CPU ({aside.networks[0].describe()}): the memory of the GPU did not suffice."
             return replace(inference, answer=replace(inference.answer, notes=(*inference.answer.notes, note)))
 
@@ -189,22 +194,17 @@ class Runtime:
         if (reason := self._marker.reason(model_id)) is not None:
             raise ModelQuarantined(reason.text)
 
-    def _refuse_too_large(self, manifest: Manifest, volume: Volume, others: Mapping[str, Volume]) -> None:
-        needed = needed_bytes(manifest, volume, others.values())
-        if needed > self._budget_bytes:
-            raise OutOfMemory(
-                f"the analysis would need {needed >> 20} MiB, more than the {self._budget_bytes >> 20} MiB of "
-                "Runtime.MemoryBudgetMiB; raise it, or send a smaller field of view"
-            )
-
 
 def _run(
-    loaded: _Loaded, manifest: Manifest, volume: Volume, others: Mapping[str, Volume], operating_point: str, leave: Leave
+    loaded: _Loaded, manifest: Manifest, volume: Volume, others: Mapping[str, Volume], operating_point: str, batch: int,
+    leave: Leave,
 ) -> Inference:
     for each in (volume, *others.values()):
         _insist_finite("the volume", each.voxels)
     if isinstance(manifest.preprocessing, TensorPreprocessing):
-        return by_manifest.analyse(volume, manifest, loaded.locator, loaded.networks, operating_point, leave, others)
+        inference = by_manifest.analyse(volume, manifest, loaded.locator, loaded.networks, operating_point, leave, others,
+                                        batch=batch)
+        return replace(inference, runtime=loaded.networks[0].describe())
     begun = time.perf_counter()
     grid = resample(volume, manifest.preprocessing.spacing_mm)
     resampled = time.perf_counter()
@@ -216,7 +216,7 @@ def _run(
     leave.look()
     answer, masks = hyperdense.answer(outputs, grid, volume, manifest, operating_point)
     timings = {"resample": resampled - begun, "network": ran - resampled, "postprocess": time.perf_counter() - ran}
-    return Inference(answer, masks, timings, network.provider)
+    return Inference(answer, masks, timings, network.provider, runtime=network.describe())
 
 
 def _key(model: InstalledModel) -> _Key:

@@ -22,6 +22,7 @@ from vigil.inference.binding import run_bound
 from vigil.inference.errors import InferenceFailed, ModelInvalid, ModelNotLoaded, OutOfMemory
 from vigil.inference.leave import Leave
 from vigil.inference.providers import NAMES, Accelerator, told
+from vigil.inference.room import insist_it_fits
 from vigil.inference.tensor_form import TensorForm
 
 Given = NDArray[np.number] | Mapping[str, NDArray[np.number]]
@@ -37,7 +38,8 @@ NATIVE_ERRORS: tuple[type[Exception], ...] = (
 class NetworkSession:
     """``provider``: "cpu", "cuda" or "tensorrt", as the session itself says, not as it was asked for. ``form``: what it will be
     given.
-    ``warm_shape`` (of one input, where the graph has several) and ``warm_outputs``: of its first run, on zeros.
+    ``room_bytes``: what its first run may take. ``warm_shape`` (of one input, where the graph has several) and
+    ``warm_outputs``: of that run, on zeros, with as many inputs at a time as the memory held.
 
     Raises: ModelNotLoaded where the network does not load, or CUDA was asked for, not had, and the CPU not allowed in its
     place; ModelInvalid where inputs and outputs are not those of the manifest; those of :meth:`run`.
@@ -45,7 +47,7 @@ class NetworkSession:
 
     def __init__(
         self, content: bytes, network: Network, form: TensorForm, *, accelerator: Accelerator, threads: int,
-        allow_cpu_fallback: bool, leave: Leave,
+        allow_cpu_fallback: bool, room_bytes: int, leave: Leave,
     ) -> None:
         self._network = network
         self._inputs = [network.input or ""] if network.inputs is None else sorted(network.inputs)
@@ -79,8 +81,7 @@ class NetworkSession:
         self._insist_on_names()
         shapes = {entry.name: form.of_port(entry.name).agreed(entry.name, entry.type, entry.shape)
                   for entry in self._session.get_inputs()}
-        self.warm_shape = shapes[self._inputs[0]]
-        self.warm_outputs = self.run({name: np.zeros(shape, form.dtype) for name, shape in shapes.items()}, leave)
+        self.warm_shape, self.warm_outputs = self._warmed(shapes, form.dtype, room_bytes, leave)
 
     def describe(self) -> str:
         """For people: what runs the network."""
@@ -118,6 +119,21 @@ class NetworkSession:
     def _on_the_device(self, feeds: Mapping[str, NDArray[np.number]], options: RunOptions) -> list[NDArray[np.number]]:
         return run_bound(self._session, feeds, self._network.outputs, options, device="cuda",
                          device_id=self._accelerator.device_id)
+
+    def _warmed(
+        self, shapes: Mapping[str, tuple[int, ...]], dtype: str, room_bytes: int, leave: Leave
+    ) -> tuple[tuple[int, ...], Mapping[str, NDArray[np.number]]]:
+        """Fewer inputs at a time where memory does not suffice, down to one; the window is the author's, and stays."""
+        batch = shapes[self._inputs[0]][0]
+        while True:
+            fewer = {name: (batch, *shape[1:]) for name, shape in shapes.items()}
+            try:
+                insist_it_fits(fewer.values(), room_bytes)
+                return fewer[self._inputs[0]], self.run({name: np.zeros(shape, dtype) for name, shape in fewer.items()}, leave)
+            except OutOfMemory:
+                if batch == 1:
+                    raise
+                batch //= 2
 
     def _insist_on_names(self) -> None:
         inputs = {item.name: item for item in self._session.get_inputs()}

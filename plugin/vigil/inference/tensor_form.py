@@ -58,6 +58,9 @@ class TensorForm:
             if fixed is not None and fixed != side:
                 raise ModelInvalid(f"the network's input '{name}' takes {fixed} along {letter}, and the manifest gives {side}; "
                                    "make them the same (a batch of more than 1 needs a graph with a free batch)")
+            if letter == "N" and fixed is not None and fixed > 1:
+                raise ModelInvalid(f"the network's input '{name}' takes {fixed} at a time and no fewer, and what is left of a "
+                                   "volume may be fewer; export it again with a free batch, or with one of 1")
             agreed.append(fixed or side or self.small)
         if (needed := FLOAT32_BYTES * prod(agreed)) > LARGEST_TENSOR_BYTES:
             raise ModelInvalid(f"the network's input '{name}' asks for a tensor of {needed / (1 << 30):.1f} GiB; at most "

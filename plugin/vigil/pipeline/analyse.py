@@ -158,7 +158,7 @@ class Analyst:
         return ResultRequest(
             analysis=analysis, answer=looked.answer, manifest=manifest, reference=reference, sources=looked.sources,
             voxels=looked.voxels, masks=looked.masks, frames=looked.frames, further_sources=looked.further_sources,
-            device=replace(self._device, runtime=self._runtime.describe(analysis.model_id)),
+            device=replace(self._device, runtime=looked.runtime or self._runtime.describe(analysis.model_id)),
             predecessor=self._predecessor(analysis), options=self._options(analysis.model_id))
 
     def _forget_images(self, analysis: Analysis) -> None:

@@ -50,7 +50,7 @@ OF_A_PART = frozenset({Category.INCOMPLETE, Category.SLICE_MISSING})
 @dataclass(frozen=True, eq=False)
 class Looked:
     """What was seen of the study: the answer, and what is needed to draw it. ``further_sources``: the images of each of the
-    model's other inputs."""
+    model's other inputs. ``runtime``: what ran the network, None where nothing ran."""
 
     answer: Answer
     sources: tuple[Dataset, ...] = ()
@@ -58,6 +58,7 @@ class Looked:
     masks: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     frames: tuple[int, ...] = ()
     further_sources: tuple[tuple[Dataset, ...], ...] = ()
+    runtime: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +115,7 @@ class Looker:
 
     def _infer_or_say_why_not(self, analysis: Analysis, log: Log) -> Looked:
         try:
-            return self._infer(analysis)
+            return self._infer(analysis, log)
         except (Stopping, GatewayError):
             raise
         except VigilError as error:
@@ -132,7 +133,7 @@ class Looker:
             log.error("analysis-broke", exception=error)
             return Looked(no_answer(Reason(Category.INTERNAL, f"a fault in the software ({type(error).__name__})")))
 
-    def _infer(self, analysis: Analysis) -> Looked:
+    def _infer(self, analysis: Analysis, log: Log) -> Looked:
         model = self._models.get(analysis.model_id)
         if model is None or model.manifest is None:
             raise VigilError("the model is no longer installed", category=Category.MODEL_FILE_MISSING)
@@ -151,9 +152,11 @@ class Looker:
                 further={name: other.straight.volume for name, other in read.items()} | dict(reference.colours))
         for name, seconds in inference.timings_s.items():
             self._metrics.observe_stage(f"infer-{name}", seconds)
+        if inference.batch is not None:
+            log.warning("fewer-at-a-time", batch=inference.batch)
         masks = {region: reference.straight.back(mask) for region, mask in inference.masks.items()}
         return Looked(inference.answer, reference.sources, reference.volume.voxels, masks, reference.frames,
-                      tuple(other.sources for other in read.values()))
+                      tuple(other.sources for other in read.values()), inference.runtime)
 
     def _read(self, analysis: Analysis, wanted: SeriesInput, manifest: Manifest) -> _Read:
         with _named(wanted, manifest):

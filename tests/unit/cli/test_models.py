@@ -19,8 +19,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "inference"))
 
 from inference_cases import ball, content, manifest_of, text_of
 
+from vigil.authoring import acceptance
 from vigil.cli.main import app
 from vigil.domain.clock import SystemClock
+from vigil.inference.providers import Accelerator
+from vigil.inference.runtime import Runtime
 from vigil.records.audit import Audit
 from vigil.records.ledger import Ledger
 from vigil.records.sealing import Sealer
@@ -129,6 +132,26 @@ def test_a_package_that_answers_otherwise_here_is_not_approved(
     assert (told["passed"], told["cases"][0]["category"]) == (False, category)
     assert "is not approved" in vigil(site, "approve", "case", "--by", "Dr. Ada", code=1)
     assert uses(site)["1.0.0"] == ("installed", None, "off")
+
+
+def test_an_installed_package_is_tried_on_the_gpu_that_the_site_gives_it(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(site, golden=golden_file())
+    path = site / "orthanc.json"
+    held = json.loads(path.read_text())
+    held["Vigil"]["Runtime"] = {"Provider": "cuda", "DeviceId": 1, "GpuMemoryLimitMiB": 512, "Tf32": True, "MemoryBudgetMiB": 300}
+    path.write_text(json.dumps(held))
+    asked: list[tuple[Accelerator, int]] = []
+
+    class Elsewhere(Runtime):
+        def __init__(self, *, accelerator: Accelerator, memory_budget_mib: int, **named: Any) -> None:
+            asked.append((accelerator, memory_budget_mib))
+            super().__init__(**named | {"provider": "cpu"}, accelerator=Accelerator(), memory_budget_mib=memory_budget_mib)
+
+    monkeypatch.setattr(acceptance, "Runtime", Elsewhere)
+    vigil(site, "test", "case")
+    vigil(site, "bench", "case", "--runs", "1")
+    vigil(site, "approve", "case", "--by", "Dr. Ada")
+    assert asked == [(Accelerator("cuda", 1, 512, tf32=True), 300)] * 3
 
 
 def test_a_package_without_a_golden_case_needs_a_reason_that_is_kept(site: Path) -> None:

@@ -119,6 +119,16 @@ def test_ten_gigabytes_are_refused_when_the_manifest_is_read() -> None:
         parse_manifest(text_of(manifest({"model.onnx": b""}, **parts)))
 
 
+def test_a_graph_that_takes_four_at_a_time_and_no_fewer_is_refused_before_a_study_has_five(tmp_path: Path) -> None:
+    sides = [4, 1, "d", "h", "w"]
+    network = graph([helper.make_node("Concat", ["image", "image"], ["logits"], axis=1)], {}, sides,
+                    {"logits": [4, 2, "d", "h", "w"]})
+    parts = segmentation()
+    parts["strategy"]["batch"] = 4
+    with pytest.raises(ModelInvalid, match=r"takes 4 at a time and no fewer.*free batch"):
+        runtime(tmp_path).load(install(tmp_path / "models", {"model.onnx": network}, **parts))
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_no_number_out_fails(tmp_path: Path, value: float) -> None:
     nodes = [helper.make_node("Concat", ["image", "image"], ["twice"], axis=1),

@@ -119,11 +119,11 @@ def test_a_stop_is_heard(tmp_path: Path) -> None:
 
 
 def test_a_volume_for_which_memory_is_too_small_is_refused(tmp_path: Path) -> None:
-    model, running = package(tmp_path), runtime(tmp_path, budget_mib=8)
+    model, running = package(tmp_path), runtime(tmp_path, budget_mib=27)
     running.load(model)
-    with pytest.raises(OutOfMemory):
+    with pytest.raises(OutOfMemory, match="the analysis would need"):
         running.run(
-            model, Volume(np.zeros((40, 40, 40), np.float32), np.eye(4)), operating_point="default", stop=threading.Event()
+            model, Volume(np.zeros((200, 200, 200), np.float32), np.eye(4)), operating_point="default", stop=threading.Event()
         )
 
 

@@ -98,9 +98,8 @@ class SmallGpu(NetworkSession):
     seen: ClassVar[list[int]] = []
 
     def __init__(self, *arguments: Any, accelerator: Accelerator, **named: Any) -> None:
-        self.pretends = False
-        super().__init__(*arguments, accelerator=Accelerator(), **named)
         self.pretends = accelerator.on_a_gpu
+        super().__init__(*arguments, accelerator=Accelerator(), **named)
         if self.pretends:
             self.provider = "cuda"
 
@@ -110,7 +109,7 @@ class SmallGpu(NetworkSession):
             self.seen.append(count)
             if count > self.largest:
                 raise OutOfMemory("not enough memory to run the network on cuda")
-            self.provider = "cpu"
+            self.provider = "cpu"  # as its session is
             try:
                 return super().run(given, leave)
             finally:
@@ -133,31 +132,62 @@ def test_where_memory_lacks_the_batch_is_halved_and_the_window_stays(small_gpu: 
     plain = runtime(tmp_path / "plain")
     plain.load(model)
     expected = plain.run(model, volume, operating_point="default", stop=threading.Event())
-    small_gpu.largest = 2
+    small_gpu.largest = 8
     made = runtime(tmp_path / "small", provider="cuda")
     made.load(model)
+    small_gpu.largest, small_gpu.seen = 2, []
     found = made.run(model, volume, operating_point="default", stop=threading.Event())
     assert found.answer == expected.answer
     assert all(np.array_equal(found.masks[name], mask) for name, mask in expected.masks.items())
     assert small_gpu.seen[:3] == [8, 4, 2]
     assert set(small_gpu.seen[2:]) <= {1, 2}, "what did not fit once is not tried again"
+    assert (expected.batch, found.batch) == (None, 2)
+
+
+def test_memory_that_lacks_while_the_session_is_warmed_halves_the_batch_for_good(
+    small_gpu: type[SmallGpu], tmp_path: Path,
+) -> None:
+    parts = segmentation()
+    parts["strategy"] = {**parts["strategy"], "batch": 8}
+    model = install(tmp_path / "models", {"model.onnx": looking_aside()}, **parts)
+    small_gpu.largest = 4
+    made = runtime(tmp_path, provider="cuda")
+    made.load(model)
+    assert small_gpu.seen == [8, 4]
+    found = made.run(model, ball(20.0), operating_point="default", stop=threading.Event())
+    assert set(small_gpu.seen[2:]) <= {4, 3, 2, 1}
+    assert found.batch == 4
 
 
 def test_without_memory_for_one_the_cpu_takes_over_where_it_may_and_it_is_said(
     small_gpu: type[SmallGpu], tmp_path: Path,
 ) -> None:
-    small_gpu.largest = 0
     model = installed(tmp_path / "models")
     strict = runtime(tmp_path / "strict", provider="cuda")
+    lenient = runtime(tmp_path / "lenient", provider="cuda", allow_cpu_fallback=True)
+    small_gpu.largest = 1
     strict.load(model)
+    lenient.load(model)
+    small_gpu.largest = 0
     with pytest.raises(OutOfMemory, match="on cuda"):
         strict.run(model, ball(20.0), operating_point="default", stop=threading.Event())
-    lenient = runtime(tmp_path / "lenient", provider="cuda", allow_cpu_fallback=True)
-    lenient.load(model)
     inference = lenient.run(model, ball(20.0), operating_point="default", stop=threading.Event())
     assert (inference.answer.kind, inference.provider) == (AnswerKind.POSITIVE, "cpu")
     assert inference.answer.notes[-1].startswith("Run on the CPU (ONNX Runtime")
+    assert inference.runtime.endswith("CPU"), "what the report names as its device"
     assert lenient.describe(model.model_id).endswith("CUDA"), "the next one has the GPU again"
+
+
+def test_without_memory_to_be_warmed_it_is_not_loaded_or_runs_on_the_cpu_where_it_may(
+    small_gpu: type[SmallGpu], tmp_path: Path,
+) -> None:
+    small_gpu.largest = 0
+    model = installed(tmp_path / "models")
+    with pytest.raises(OutOfMemory, match="on cuda"):
+        runtime(tmp_path / "strict", provider="cuda").load(model)
+    lenient = runtime(tmp_path / "lenient", provider="cuda", allow_cpu_fallback=True)
+    lenient.load(model)
+    assert lenient.describe(model.model_id).endswith("CPU")
 
 
 def narrow() -> bytes:

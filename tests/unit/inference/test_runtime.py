@@ -24,6 +24,7 @@ from inference_cases import (
     runtime,
     thresholds,
 )
+from manifest_cases import install, looking_aside, segmentation
 from onnx import helper
 
 from vigil.domain.answer import AnswerKind
@@ -172,6 +173,26 @@ def test_more_than_the_memory_budget_is_refused_before_it_is_taken(tmp_path: Pat
     with pytest.raises(OutOfMemory, match="MemoryBudgetMiB"):
         small.run(model, ball(), operating_point="default", stop=GO)
     large.run(model, ball(), operating_point="default", stop=GO)
+
+
+def test_where_the_budget_holds_fewer_windows_at_a_time_fewer_are_run_and_without_room_for_one_none_is_loaded(
+    tmp_path: Path,
+) -> None:
+    """A window of 16 cubed takes 0.4 MiB with its copies, 64 of them 26; the rest is the volume's."""
+    parts = segmentation()
+    parts["strategy"] = {**parts["strategy"], "batch": 64}
+    model = install(tmp_path / "models", {"model.onnx": looking_aside()}, **parts)
+    answers = []
+    for budget_mib in (64, 16):
+        run = runtime(tmp_path / str(budget_mib), memory_budget_mib=budget_mib)
+        run.load(model)
+        answers.append(run.run(model, ball(20.0), operating_point="default", stop=GO))
+    assert answers[0].answer == answers[1].answer
+    assert answers[0].batch is None
+    assert answers[1].batch is not None
+    assert answers[1].batch < 32
+    with pytest.raises(OutOfMemory, match=r"one run of the network would need .* Runtime\.MemoryBudgetMiB"):
+        runtime(tmp_path / "0", memory_budget_mib=0).load(model)
 
 
 def test_a_stop_ends_a_run_in_the_middle_and_counts_no_death(tmp_path: Path) -> None:

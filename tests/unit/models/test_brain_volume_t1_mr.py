@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hospital.ct_series import Patient, dicom_bytes
 from hospital.mr_head import HEAD, mr_head, mr_series
-from vigil.authoring.acceptance import accept
+from vigil.authoring.acceptance import Machine, accept
 from vigil.domain.answer import AnswerKind
 from vigil.domain.manifest import PermittedOutput
 from vigil.imaging.geometry import to_orientation
@@ -78,7 +78,7 @@ def test_the_package_is_whole_and_may_not_alarm(model: InstalledModel) -> None:
 
 
 def test_the_golden_case_is_answered_as_it_was(model: InstalledModel) -> None:
-    acceptance = accept(model, provider="cpu", threads=2, memory_budget_mib=2048)
+    acceptance = accept(model, Machine(memory_budget_mib=2048))
     assert acceptance.passed, acceptance.said()
 
 

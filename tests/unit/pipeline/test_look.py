@@ -90,6 +90,8 @@ def test_both_series_are_seen_and_what_is_drawn_is_the_first(room: Room, log: Lo
     assert {str(source.SOPInstanceUID) for source in others} == {str(image.SOPInstanceUID) for image in flair}
     assert looked.voxels is not None
     assert looked.masks["lesion"].shape == looked.voxels.shape == (36, 64, 72)
+    assert looked.runtime is not None
+    assert looked.runtime.endswith("CPU")
 
 
 def test_of_a_part_a_positive_leaves_where_every_input_has_enough_and_no_other_answer(room: Room, log: Log) -> None:

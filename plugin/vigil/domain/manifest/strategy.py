@@ -17,6 +17,10 @@ class WholeVolume(Strict):
 
     kind: Literal["whole-volume"] = "whole-volume"
 
+    @property
+    def batch(self) -> int:
+        return 1
+
 
 class Overlapping(Strict):
     """How windows, or tiles, overlap and are blended (as MONAI's sliding window inferer does it)."""
