@@ -10,6 +10,10 @@ from pathlib import Path
 from benchmark.findings import Findings
 
 
+class NotHere(Exception):
+    """The case needs what this machine does not have; says what."""
+
+
 @dataclass(frozen=True)
 class Effort:
     """How hard to look: ``repeats`` of each thing; ``folder``: of the case's own, empty, and removed afterwards."""
@@ -22,7 +26,8 @@ class Effort:
 class Case:
     """``measure``: "module:function" of :mod:`benchmark.cases`; a function that takes an :class:`Effort` and returns
     :class:`~benchmark.findings.Findings`. ``repeats``: of a run that is not quick; ``limit_s``: it is ended after so long.
-    ``further``: only where it is named, or all are asked for, so that a run ends within ten minutes."""
+    ``further``: only where it is named, or all are asked for, so that a run ends within ten minutes. ``elsewhere``: only where
+    it is named, for it needs what scripts/setup does not install."""
 
     name: str
     title: str
@@ -30,6 +35,7 @@ class Case:
     repeats: int = 5
     limit_s: float = 400.0
     further: bool = False
+    elsewhere: bool = False
 
     def run(self, effort: Effort) -> Findings:
         module, function = self.measure.split(":")
@@ -46,6 +52,8 @@ CASES = (
     Case("decoders", "60 × 512², compressed, beside other decoders", "decoders:compressed", further=True),
     Case("headers", "Headers of a study of 2,000 images", "headers:many", repeats=3, further=True),
     Case("preparing", "300 × 512² to 1.5 mm, linear", "preparing:linear", further=True),
+    Case("windows", "Sliding window beside MONAI's", "windows:beside_monai", elsewhere=True),
+    Case("gpu", "A network of clinical size on a GPU", "gpu:clinical", elsewhere=True),
     Case("monai-deploy", "Beside MONAI Deploy's loading operators", "peers:monai_deploy"),
     Case("router", "Beside dicom-ai-router", "peers:router"),
     Case("orthanc-ct", "300 × 512² CT, uncompressed, through Orthanc", "orthanc:uncompressed"),

@@ -28,7 +28,7 @@ FAULT, INTERRUPTED = 1, 130
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     if options.list:
-        say("\n".join(f"{case.name:20} {case.title}{' (with --all, or named)' if case.further else ''}" for case in CASES))
+        say("\n".join(f"{case.name:20} {case.title}{_when(case)}" for case in CASES))
         return 0
     if options.measure:  # the process of one case, started by the other way below
         return _measure(_named(options.measure), options)
@@ -44,7 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    chosen = [_named(name) for name in options.only] or [case for case in CASES if options.all or not case.further]
+    chosen = [_named(name) for name in options.only] or [
+        case for case in CASES if not case.elsewhere and (options.all or not case.further)]
     if warning := busy():
         say(f"\n  ! {warning}\n")
     begun = time.monotonic()
@@ -95,6 +96,12 @@ def _tell(findings: Findings) -> None:
         verdict = "met" if target.met else "MISSED"
         say(f"  {verdict}: {target.what}, {'≤' if target.at_most else '≥'} {target.limit:g} {target.unit}")
     say(f"  {findings.seconds:.0f} s")
+
+
+def _when(case: Case) -> str:
+    if case.elsewhere:
+        return " (only where it is named: it needs more than scripts/setup installs)"
+    return " (with --all, or named)" if case.further else ""
 
 
 def _named(name: str) -> Case:

@@ -15,8 +15,11 @@ def activated(values: Values, activation: Activation, axis: int = 0) -> Values:
     if activation == "sigmoid":
         return sigmoid(values)
     if activation == "softmax":
-        powers = np.exp(values - values.max(axis=axis, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=axis, keepdims=True), np.float32)
+        # In place: a volume's probabilities take some hundred megabytes.
+        powers = values - values.max(axis=axis, keepdims=True)
+        np.exp(powers, out=powers)
+        powers /= powers.sum(axis=axis, keepdims=True)
+        return np.asarray(powers, np.float32)
     return values
 
 

@@ -108,9 +108,7 @@ def analyse(
         timings["resample"] += time.perf_counter() - begun
         begun = time.perf_counter()
         grid = prepared.grid
-        found, spread = _predicted(parts, prepared, volume, members_of(networks, manifest.ensemble), leave)
-        timings["network"] = time.perf_counter() - begun
-        begun = time.perf_counter()
+        found, spread = _predicted(parts, prepared, volume, members_of(networks, manifest.ensemble), leave, timings)
         leave.look()
         masks = {rule.name: outline(rule, found, grid, volume) for rule in parts.regions.regions}
         _insist_plausible(parts, masks, volume)
@@ -119,21 +117,24 @@ def analyse(
     except NothingToSee as why:
         told = not_measured(why) if manifest.finding.measured else not_analysed(Reason(why.category, why.message))
         return Inference(told, {}, timings, provider)
-    timings["postprocess"] = time.perf_counter() - begun
+    timings["postprocess"] = time.perf_counter() - begun - timings["network"]
     shown = {name: mask for name, mask in masks.items() if mask.any()} if answer.findings else {}
     fewer = parts.batch.most if parts.batch.most < manifest.strategy.batch else None
     return Inference(answer, shown, timings, provider, boxes, batch=fewer)
 
 
 def _predicted(
-    parts: Parts, prepared: Prepared, volume: Volume, members: Sequence[Member], leave: Leave
+    parts: Parts, prepared: Prepared, volume: Volume, members: Sequence[Member], leave: Leave, timings: dict[str, float],
 ) -> tuple[Understood, float | None]:
     """What the network gives, the mean of all predictions where there are several, and how far these differ in what decides."""
     values: list[float] = []
+    timings["network"] = 0.0
 
     def each() -> Iterator[Understood]:
         for member in members:
+            begun = time.perf_counter()
             given = go_over(member.given(prepared.tensor), parts.manifest.strategy, parts.forward(member.session, leave))
+            timings["network"] += time.perf_counter() - begun
             found = understood(member.turned_back(given), parts.manifest.outputs, prepared.grid.shape)
             if len(members) > 1:
                 leave.look()

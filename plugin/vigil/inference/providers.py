@@ -16,9 +16,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-from onnxruntime import get_available_providers  # type: ignore[attr-defined]  # exported, though it does not say so
+from onnxruntime import get_available_providers, preload_dlls  # type: ignore[attr-defined]  # it does not say that it exports them
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 NAMES = {"cpu": CPU, "cuda": CUDA, "tensorrt": TENSORRT}
@@ -62,6 +63,14 @@ class Accelerator:
         if self.engines is not None:
             options |= {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(self.engines)}
         return options
+
+
+@cache
+def load_gpu_libraries() -> None:
+    """Those of CUDA and cuDNN that pip installed beside ONNX Runtime (the extra "cuda") lie where no linker looks for them; the
+    system's own are taken where there are none."""
+    if CUDA in get_available_providers():
+        preload_dlls()
 
 
 def told(got: Sequence[str]) -> str:

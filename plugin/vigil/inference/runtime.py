@@ -9,9 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vigil.domain.answer import Reason
 from vigil.domain.errors import Stopping, VigilError
 from vigil.domain.manifest import Manifest, TensorPreprocessing
@@ -21,6 +18,7 @@ from vigil.inference import by_manifest, hyperdense
 from vigil.inference.breaker import Breaker
 from vigil.inference.errors import InferenceFailed, ModelNotLoaded, ModelQuarantined, OutOfMemory
 from vigil.inference.fingerprint import Fingerprint, fingerprint
+from vigil.inference.finite import insist_finite
 from vigil.inference.leave import Leave
 from vigil.inference.outcome import Inference
 from vigil.inference.providers import Accelerator
@@ -200,7 +198,7 @@ def _run(
     leave: Leave,
 ) -> Inference:
     for each in (volume, *others.values()):
-        _insist_finite("the volume", each.voxels)
+        insist_finite("the volume", each.voxels)
     if isinstance(manifest.preprocessing, TensorPreprocessing):
         inference = by_manifest.analyse(volume, manifest, loaded.locator, loaded.networks, operating_point, leave, others,
                                         batch=batch)
@@ -211,7 +209,7 @@ def _run(
     network = loaded.networks[0]
     outputs = dict(network.run(grid.voxels[None, None], leave))
     for name, values in outputs.items():
-        _insist_finite(f"the output '{name}'", values)
+        insist_finite(f"the output '{name}'", values)
     ran = time.perf_counter()
     leave.look()
     answer, masks = hyperdense.answer(outputs, grid, volume, manifest, operating_point)
@@ -230,12 +228,6 @@ def _manifest(model: InstalledModel) -> Manifest:
     if model.manifest is None:
         raise ModelNotLoaded(f"the model '{model.model_id}' has no manifest that can be read")
     return model.manifest
-
-
-def _insist_finite(what: str, values: NDArray[np.number]) -> None:
-    # One sum instead of a mask: a NaN or an infinity anywhere makes it so.
-    if not np.isfinite(values.sum(dtype=np.float64)):
-        raise InferenceFailed(f"{what} holds a value that is no number")
 
 
 def _look(stop: threading.Event) -> None:

@@ -21,7 +21,7 @@ from vigil.domain.manifest import Network
 from vigil.inference.binding import run_bound
 from vigil.inference.errors import InferenceFailed, ModelInvalid, ModelNotLoaded, OutOfMemory
 from vigil.inference.leave import Leave
-from vigil.inference.providers import NAMES, Accelerator, told
+from vigil.inference.providers import NAMES, Accelerator, load_gpu_libraries, told
 from vigil.inference.room import insist_it_fits
 from vigil.inference.tensor_form import TensorForm
 
@@ -52,6 +52,8 @@ class NetworkSession:
         self._network = network
         self._inputs = [network.input or ""] if network.inputs is None else sorted(network.inputs)
         self._accelerator = accelerator
+        if accelerator.on_a_gpu:
+            load_gpu_libraries()
         wanted = accelerator.providers()
         if NAMES[accelerator.provider] not in [name for name, _ in wanted] and not allow_cpu_fallback:
             raise ModelNotLoaded(_no_gpu(f"the installed ONNX Runtime has no {accelerator.provider.upper()}"))

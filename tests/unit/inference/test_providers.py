@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime import InferenceSession, RunOptions
 
 from vigil.domain.answer import AnswerKind
+from vigil.inference import providers
 from vigil.inference import runtime as runtime_module
 from vigil.inference.binding import run_bound
 from vigil.inference.errors import ModelNotLoaded, OutOfMemory
@@ -41,6 +43,21 @@ def test_the_options_of_a_gpu_are_those_that_were_decided(tmp_path: Path) -> Non
 def test_what_the_installed_runtime_lacks_is_not_asked_for() -> None:
     assert Accelerator("tensorrt").providers([CPU]) == [(CPU, {})]
     assert Accelerator("cpu").providers(EVERY) == [(CPU, {})]
+
+
+def test_the_libraries_that_pip_installed_are_loaded_before_a_session_on_a_gpu_and_for_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loaded: list[bool] = []
+    monkeypatch.setattr(providers, "preload_dlls", lambda: loaded.append(True))
+    monkeypatch.setattr(providers, "get_available_providers", lambda: [CUDA, CPU])
+    providers.load_gpu_libraries.cache_clear()
+    model = installed(tmp_path / "models")
+    runtime(tmp_path).load(model)
+    assert not loaded
+    with suppress(ModelNotLoaded):
+        runtime(tmp_path, provider="cuda").load(model)
+    assert loaded == [True]
 
 
 @pytest.mark.parametrize(("got", "name"), [
@@ -69,8 +86,11 @@ def test_a_bound_run_gives_what_a_run_gives() -> None:
     assert np.array_equal(plain[0], bound[0])
 
 
+on_a_gpu = pytest.mark.skipif(CUDA not in onnxruntime.get_available_providers(), reason="no CUDA session can be made here")
+
+
 @pytest.mark.gpu
-@pytest.mark.skipif(CUDA not in onnxruntime.get_available_providers(), reason="no CUDA session can be made here")
+@on_a_gpu
 def test_on_a_gpu_the_answer_is_that_of_the_cpu(tmp_path: Path) -> None:
     model = installed(tmp_path / "models")
     answers = []
@@ -80,6 +100,26 @@ def test_on_a_gpu_the_answer_is_that_of_the_cpu(tmp_path: Path) -> None:
         assert made.describe(model.model_id).endswith(provider.upper())
         answers.append(made.run(model, ball(20.0), operating_point="default", stop=threading.Event()).answer)
     assert answers[0] == answers[1]
+
+
+@pytest.mark.gpu
+@on_a_gpu
+def test_on_a_gpu_of_little_memory_the_batch_is_halved_then_the_cpu_takes_over(tmp_path: Path) -> None:
+    parts = segmentation()
+    parts["strategy"] = {**parts["strategy"], "window": [64, 64, 64], "batch": 32}
+    model = install(tmp_path / "models", {"model.onnx": looking_aside()}, **parts)
+    told = {}
+    for name, limit_mib in (("plenty", None), ("little", 64), ("none", 1)):
+        made = runtime(tmp_path / name, provider="cuda", allow_cpu_fallback=True, memory_budget_mib=4096,
+                       accelerator=Accelerator("cuda", memory_limit_mib=limit_mib))
+        made.load(model)
+        told[name] = made.run(model, ball(20.0), operating_point="default", stop=threading.Event())
+    assert [(told[name].provider, told[name].batch) for name in ("plenty", "none")] == [("cuda", None), ("cpu", None)]
+    assert told["little"].provider == "cuda"
+    assert told["little"].batch in (1, 2, 4, 8, 16)
+    for name in ("little", "none"):
+        assert told[name].answer.measured == told["plenty"].answer.measured
+        assert all(np.array_equal(told[name].masks[part], mask) for part, mask in told["plenty"].masks.items())
 
 
 @pytest.mark.parametrize(("said", "lacks"), [
@@ -230,14 +270,15 @@ def onnx_of(network: bytes) -> Any:
     return onnx.load_model_from_string(network)
 
 
+@pytest.mark.parametrize("provider", ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, on_a_gpu])])
 @pytest.mark.parametrize(("network", "dtype"), [(narrow, "float16"), (quantised, "float32")], ids=["fp16", "int8"])
-def test_narrow_numbers_give_the_answer_of_wide_ones(network: Any, dtype: str, tmp_path: Path) -> None:
+def test_narrow_numbers_give_the_answer_of_wide_ones(network: Any, dtype: str, provider: str, tmp_path: Path) -> None:
     """Within 2 % of the volume, and hardly a voxel elsewhere."""
     found = {}
     for name, made, kind in (("wide", looking_aside(), "float32"), ("narrow", network(), dtype)):
         model = install(tmp_path / name, {"model.onnx": made}, **segmentation(dtype=kind))
         assert model.problem is None
-        running = runtime(tmp_path / f"{name}-state")
+        running = runtime(tmp_path / f"{name}-state", provider=provider)
         running.load(model)
         found[name] = running.run(model, ball(20.0), operating_point="default", stop=threading.Event())
     wide, small = found["wide"], found["narrow"]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from vigil.domain.manifest.strategy import PerSlice, SlidingWindow, Strategy, Tiles
 from vigil.inference.errors import InferenceFailed
+from vigil.inference.finite import insist_finite
 from vigil.inference.forward import Forward
 from vigil.inference.strategy.per_slice import slice_by_slice
 from vigil.inference.strategy.sliding_window import slid
@@ -30,8 +31,16 @@ class Given:
 def go_over(tensor: Values, strategy: Strategy, forward: Forward) -> Given:
     """``tensor``: [C, D, H, W].
 
-    Raises: InferenceFailed where an output has not the shape that it must have; what ``forward`` raises.
+    Raises: InferenceFailed where an output has not the shape that it must have, or holds a value that is no number; what
+    ``forward`` raises.
     """
+    given = _gone_over(tensor, strategy, forward)
+    for name, values in given.maps.items():
+        insist_finite(f"the output '{name}'", values)
+    return given
+
+
+def _gone_over(tensor: Values, strategy: Strategy, forward: Forward) -> Given:
     if isinstance(strategy, SlidingWindow):
         names = sorted(forward.spatial)
         return Given(slid(tensor, strategy, lambda windows: forward.batched(windows, strategy.batch), names).maps)

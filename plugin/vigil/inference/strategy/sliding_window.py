@@ -8,8 +8,9 @@ The places of the windows, the importance and its least value are those of MONAI
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import product
+from itertools import product, zip_longest
 from math import ceil
 
 import numpy as np
@@ -23,6 +24,7 @@ LEAST_IMPORTANCE = 1e-3
 
 
 Rule = SlidingWindow | Tiles
+Window = tuple[slice, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,28 +51,60 @@ def slid(
         tuple(slice(start, start + side) for start, side in zip(place, rule.sides, strict=True))
         for place in product(*(_starts(count, side, rule.overlap) for count, side in zip(shape, rule.sides, strict=True)))
     ]
-    importance = importance_map(rule)
-    sums: dict[str, Values] = {}
-    entries: dict[str, list[Values]] = {}
-    weights = np.zeros(shape, np.float32)
-    for first in range(0, len(windows), rule.batch):
-        chosen = windows[first:first + rule.batch]
-        pieces = list(run(np.stack([padded[(slice(None), *window)] for window in chosen])))
-        for name in names:
-            values = np.concatenate([piece[name] for piece in pieces])
-            if values.shape[2:] != rule.sides:
-                raise InferenceFailed(f"the output '{name}' has shape {values.shape}, not that of its window {rule.sides}")
-            total = sums.setdefault(name, np.zeros((values.shape[1], *shape), np.float32))
-            for window, value in zip(chosen, values, strict=True):
-                total[(slice(None), *window)] += value * importance
-        for window in chosen:
-            weights[window] += importance
-        for piece in pieces:
-            for name in piece.keys() - set(names):
-                entries.setdefault(name, []).extend(piece[name])
-    maps = {name: np.ascontiguousarray((total / weights)[(slice(None), *inner)]) for name, total in sums.items()}
+    batches = [windows[first:first + rule.batch] for first in range(0, len(windows), rule.batch)]
+    blend = _Blend(rule, shape, names)
+
+    def stacked(chosen: Sequence[Window]) -> Values:
+        return np.stack([padded[(slice(None), *window)] for window in chosen])
+
+    # While the network runs on one batch, the next is stacked and what the last one gave is blended: a GPU would wait for both.
+    with ThreadPoolExecutor(1, "vigil-blend") as beside:
+        given = beside.submit(stacked, batches[0])
+        added: Future[None] | None = None
+        for chosen, following in zip_longest(batches, batches[1:]):
+            batch = given.result()
+            if following is not None:
+                given = beside.submit(stacked, following)
+            pieces = list(run(batch))
+            if added is not None:
+                added.result()
+            added = beside.submit(blend.add, chosen, pieces)
+        if added is not None:
+            added.result()
     corners = tuple(tuple(at.start - start.start for at, start in zip(window, inner, strict=True)) for window in windows)
-    return Slid(maps, entries, corners)
+    return Slid(blend.maps(inner), blend.entries, corners)
+
+
+class _Blend:
+    """Sums up what the windows gave, each by its importance."""
+
+    def __init__(self, rule: Rule, shape: tuple[int, ...], names: Sequence[str]) -> None:
+        self.entries: dict[str, list[Values]] = {}
+        self._sides, self._names, self._shape = rule.sides, names, shape
+        self._importance = importance_map(rule)
+        self._weights = np.zeros(shape, np.float32)
+        self._sums: dict[str, Values] = {}
+
+    def add(self, windows: Sequence[Window], pieces: Sequence[Mapping[str, Values]]) -> None:
+        """Raises: InferenceFailed where an output has not the window's shape."""
+        for name in self._names:
+            values = [value for piece in pieces for value in piece[name]]
+            for window, value in zip(windows, values, strict=True):
+                if value.shape[1:] != self._sides:
+                    raise InferenceFailed(f"the output '{name}' has shape {value.shape}, not that of its window {self._sides}")
+                total = self._sums.setdefault(name, np.zeros((len(value), *self._shape), np.float32))
+                total[(slice(None), *window)] += value * self._importance
+        for window in windows:
+            self._weights[window] += self._importance
+        for piece in pieces:
+            for name in piece.keys() - set(self._names):
+                self.entries.setdefault(name, []).extend(piece[name])
+
+    def maps(self, inner: Window) -> dict[str, Values]:
+        """The means, of what lies within the padding; the last that is asked of it."""
+        for total in self._sums.values():
+            np.divide(total, self._weights, out=total)
+        return {name: np.ascontiguousarray(total[(slice(None), *inner)]) for name, total in self._sums.items()}
 
 
 def importance_map(rule: Rule) -> Values:
