@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vigil.domain.answer import Answer
 from vigil.domain.errors import Category, VigilError
 from vigil.domain.manifest.golden import GoldenCase
 from vigil.inference.golden_file import Golden, read_golden
@@ -149,6 +150,25 @@ def _compared(case: GoldenCase, golden: Golden, inference: Inference, seconds: f
     elif difference is not None and difference > case.tolerance:
         faults.append((Category.GOLDEN_CASE_DIFFERS, f"the value {value} differs by {difference:.6g} from {case.value}; at most "
                        f"{case.tolerance:g} is accepted"))
+    faults += [(Category.GOLDEN_CASE_DIFFERS, fault) for fault in _of_parts(case, answer)]
     category, problem = faults[0] if faults else (None, None)
     return CaseResult(case.name, answer.kind.value, value, case.value, difference, differing, seconds, problem,
                       None if category is None else category.value)
+
+
+def _of_parts(case: GoldenCase, answer: Answer) -> Iterator[str]:
+    """What differs of each of several findings."""
+    found = {part.concept.value: part for part in answer.parts}
+    if set(found) != {expected.finding for expected in case.parts}:
+        yield f"the findings told are {', '.join(found) or 'none'}, and must be those of parts"
+        return
+    for expected in case.parts:
+        part = found[expected.finding]
+        value = None if part.measured is None else part.measured.value
+        if part.kind.value != expected.kind:
+            yield f"{part.concept.meaning} is '{part.kind.value}' and must be '{expected.kind}' ({part.sentence})"
+        elif (value is None) != (expected.value is None):
+            yield f"the value of {part.concept.meaning} is {value} and must be {expected.value}"
+        elif value is not None and expected.value is not None and abs(value - expected.value) > expected.tolerance:
+            yield (f"the value {value} of {part.concept.meaning} differs by {abs(value - expected.value):.6g} from "
+                   f"{expected.value}; at most {expected.tolerance:g} is accepted")

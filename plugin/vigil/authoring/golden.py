@@ -14,7 +14,7 @@ import yaml
 
 from vigil.authoring.acceptance import own_runtime
 from vigil.authoring.errors import NotAccepted, NothingToChange
-from vigil.domain.answer import Answer
+from vigil.domain.answer import Answer, Part
 from vigil.domain.manifest import Manifest
 from vigil.imaging.as_seen import as_the_network_sees, sources_of
 from vigil.imaging.load import load_stack
@@ -100,10 +100,17 @@ def _volumes(images: Path, manifest: Manifest, now: datetime) -> dict[str, Volum
     return volumes
 
 
+def _part(part: Part) -> str:
+    value = "" if part.measured is None else f", value: {part.measured.value}, tolerance: 0.1"
+    return f"{{finding: {json.dumps(part.concept.value)}, kind: {part.kind.value}{value}}}"
+
+
 def named(text: str, name: str, file: str, digest: str, answer: Answer) -> str:
     """The manifest with the case in it; every other line, comments too, stays as it is. Raises: NotAccepted."""
     value = "" if answer.measured is None else f", value: {answer.measured.value}, tolerance: 0.1"
     case = f"  - {{name: {json.dumps(name)}, file: {file}, kind: {answer.kind.value}{value}}}\n"
+    if answer.parts:
+        case = case.removesuffix("}\n") + ", parts: [" + ", ".join(_part(part) for part in answer.parts) + "]}\n"
     lines = text.splitlines(keepends=True)
     if lines and not lines[-1].endswith("\n"):
         lines[-1] += "\n"

@@ -68,7 +68,7 @@ def test(
 def _manifest(settings: Settings, wanted: str | None) -> Manifest:
     installed = [model.manifest for model in Registry(settings.models_directory or BUNDLED_MODELS).installed()
                  if model.manifest is not None]
-    ordered = sorted(installed, key=lambda item: (item.finding.acr_category is None, item.id))
+    ordered = sorted(installed, key=lambda item: (item.acr_category is None, item.id))
     found = next((item for item in ordered if wanted in (None, item.id)), None)
     if found is None:
         names = ", ".join(item.id for item in ordered)

@@ -6,7 +6,7 @@ answers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -94,6 +94,21 @@ class Finding:
     region: str | None = None
     key_slices: tuple[int, ...] = ()
     acr_category: int | None = None
+    kind: AnswerKind | None = None
+    """Of several findings each has its own; None is the answer's."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a model of several findings says of one of them, also of one that it did not find. ``sentence`` stands alone."""
+
+    concept: Code
+    category: Code
+    site: Code
+    kind: AnswerKind
+    sentence: str
+    measured: Measurement | None = None
+    criterion: Criterion | None = None
 
 
 @dataclass(frozen=True)
@@ -128,7 +143,9 @@ class InputInstance:
 class Answer:
     """A model's answer. ``sentence`` stands alone: a reader of it needs nothing else.
 
-    ``measured``: the value the criterion was applied to (also of a negative), None where nothing was measured.
+    ``measured``: the value the criterion was applied to (also of a negative), None where nothing was measured. ``parts``: of a
+    model of several findings what it says of each, in the order of its manifest; empty of any other. The kind of the answer is
+    that of its gravest part, and so are ``measured`` and ``criterion``.
     """
 
     kind: AnswerKind
@@ -138,10 +155,71 @@ class Answer:
     findings: tuple[Finding, ...] = ()
     reason: Reason | None = None
     notes: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.kind.analysed and self.reason is None:
             raise ValueError(f"an answer of kind {self.kind} needs a reason")
+        if self.parts and gravest(self.parts).kind is not self.kind:
+            raise ValueError(f"an answer of kind {self.kind} has a part of kind {gravest(self.parts).kind}")
+
+    def kind_of(self, finding: Finding) -> AnswerKind:
+        return finding.kind or self.kind
+
+    @property
+    def grave_findings(self) -> tuple[Finding, ...]:
+        """Those of the answer's own kind: what is told where a positive is, and nothing that is only uncertain beside it."""
+        return tuple(finding for finding in self.findings if self.kind_of(finding) is self.kind)
+
+    def withdrawn_by(self, newer: Answer) -> bool:
+        """Whether a positive, or one of its several, no longer stands in an answer that replaces this one."""
+        if self.kind is not AnswerKind.POSITIVE:
+            return False
+        if newer.kind is not AnswerKind.POSITIVE or not (self.parts or newer.parts):
+            return newer.kind is not AnswerKind.POSITIVE
+        open_ = {part.concept for part in newer.parts if not part.kind.analysed}
+        return bool(self._positives - newer._positives - open_)
+
+    @property
+    def _positives(self) -> frozenset[Code]:
+        return frozenset(item.concept for item in self.findings if self.kind_of(item) is AnswerKind.POSITIVE)
+
+
+GRAVITY = (AnswerKind.POSITIVE, AnswerKind.INDETERMINATE, AnswerKind.NEGATIVE, AnswerKind.NOT_ANALYSED)
+"""Of the parts of an answer, the gravest first. What could not be analysed stands only beside a positive: without one, the whole
+study was not analysed."""
+
+
+def gravest_parts_first(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """Of one gravity in the order of the manifest."""
+    return tuple(sorted(parts, key=lambda part: GRAVITY.index(part.kind)))
+
+
+def gravest(parts: tuple[Part, ...]) -> Part:
+    return gravest_parts_first(parts)[0]
+
+
+def joined(parts: tuple[Part, ...]) -> str:
+    """The sentences, the gravest first."""
+    return " ".join(_closed(part.sentence) for part in gravest_parts_first(parts))
+
+
+def _closed(sentence: str) -> str:
+    return sentence if sentence.endswith((".", "!", "?")) else f"{sentence}."
+
+
+def of_a_part_of_the_study(answer: Answer, why: str) -> Answer:
+    """A positive of images that are not all: what else it says of its several findings does not leave (law 2)."""
+    parts = tuple(part if part.kind is AnswerKind.POSITIVE else unanswered(part, why) for part in answer.parts)
+    if not parts:
+        return answer
+    found = tuple(item for item in answer.findings if answer.kind_of(item) is AnswerKind.POSITIVE)
+    return replace(answer, parts=parts, sentence=joined(parts), findings=found)
+
+
+def unanswered(part: Part, why: str) -> Part:
+    return replace(part, kind=AnswerKind.NOT_ANALYSED, measured=None, criterion=None,
+                   sentence=f"{part.concept.meaning}: not analysed: {why.rstrip('.')}. This is not a negative result.")
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vigil.domain.answer import Answer, AnswerKind, Finding, Measurement, Reason
+from vigil.domain.answer import Answer, AnswerKind, Measurement, Reason
 from vigil.domain.codes import UNITS
 from vigil.domain.errors import Category
-from vigil.domain.manifest import Manifest, TensorPreprocessing
+from vigil.domain.manifest import Decided, Manifest, TensorPreprocessing
 from vigil.domain.manifest.fitting import deciding_measurement
-from vigil.domain.manifest.measurements import MeasurementRule, Score, Value
+from vigil.domain.manifest.measurements import MeasurementRule, Score, region_of
+from vigil.domain.manifest.operating import Calibration
 from vigil.domain.manifest.outputs import Detection, HeatMap, Segmentation
 from vigil.domain.manifest.postprocessing import Regions
 from vigil.domain.manifest.strategy import LARGEST_BATCH, WholeVolume
@@ -37,6 +38,7 @@ from vigil.inference.outcome import Inference
 from vigil.inference.prepare import Prepared, prepare, wanted_of
 from vigil.inference.regions import Understood, outline, patient_boxes, understood
 from vigil.inference.session import NetworkSession
+from vigil.inference.several import Told, answer_of
 from vigil.inference.strategy.go_over import Given, go_over
 from vigil.inference.tensor_form import channels_of
 
@@ -57,19 +59,24 @@ class Parts:
             raise InferenceFailed("the manifest is not one of a model that is run by its description")
         return cls(manifest, input_, regions, batch)
 
-    @property
-    def deciding(self) -> MeasurementRule:
-        rule = deciding_measurement(self.manifest.finding.decided_by, self.manifest.measurements)
+    def deciding(self, decided: Decided) -> MeasurementRule:
+        rule = deciding_measurement(decided.entry.decided_by, self.manifest.measurements)
         if rule is None:
             raise InferenceFailed("the manifest names no measurement that decides")
         return rule
 
-    @property
-    def shown(self) -> str | None:
+    def shown(self, decided: Decided) -> str | None:
         """The region that shows the finding."""
-        rule = self.deciding
-        own = None if isinstance(rule, Score | Value) else rule.region
-        return self.manifest.finding.region or own
+        return decided.entry.region or region_of(self.deciding(decided))
+
+    def further(self, decided: Decided) -> Iterator[MeasurementRule]:
+        """What decides nothing and is told with a finding: with each one whose region it is of, else with the main one."""
+        shown = {self.shown(one) for one in self.manifest.decided} - {None}
+        for rule in self.manifest.measurements:
+            region = region_of(rule)
+            mine = region == self.shown(decided) if region in shown else decided.name == self.manifest.decided[0].name
+            if rule.concept is not None and mine:
+                yield rule
 
     def forward(self, session: NetworkSession, leave: Leave) -> Forward:
         outputs = self.manifest.outputs
@@ -108,11 +115,11 @@ def analyse(
         timings["resample"] += time.perf_counter() - begun
         begun = time.perf_counter()
         grid = prepared.grid
-        found, spread = _predicted(parts, prepared, volume, members_of(networks, manifest.ensemble), leave, timings)
+        found, spreads = _predicted(parts, prepared, volume, members_of(networks, manifest.ensemble), leave, timings)
         leave.look()
         masks = {rule.name: outline(rule, found, grid, volume) for rule in parts.regions.regions}
         _insist_plausible(parts, masks, volume)
-        answer = _answer(parts, Seen(volume, masks, found), operating_point, spread)
+        answer = _answer(parts, Seen(volume, masks, found), operating_point, spreads)
         boxes = patient_boxes(found.boxes, grid, volume)
     except NothingToSee as why:
         told = not_measured(why) if manifest.finding.measured else not_analysed(Reason(why.category, why.message))
@@ -125,9 +132,11 @@ def analyse(
 
 def _predicted(
     parts: Parts, prepared: Prepared, volume: Volume, members: Sequence[Member], leave: Leave, timings: dict[str, float],
-) -> tuple[Understood, float | None]:
-    """What the network gives, the mean of all predictions where there are several, and how far these differ in what decides."""
-    values: list[float] = []
+) -> tuple[Understood, tuple[float | None, ...]]:
+    """What the network gives, the mean of all predictions where there are several, and how far these differ in what decides each
+    finding."""
+    decided = parts.manifest.decided
+    values: tuple[list[float], ...] = tuple([] for _ in decided)
     timings["network"] = 0.0
 
     def each() -> Iterator[Understood]:
@@ -138,18 +147,19 @@ def _predicted(
             found = understood(member.turned_back(given), parts.manifest.outputs, prepared.grid.shape)
             if len(members) > 1:
                 leave.look()
-                values.append(_alone(parts, found, prepared.grid, volume))
+                for one, measured_alone in zip(decided, values, strict=True):
+                    measured_alone.append(_alone(parts, one, found, prepared.grid, volume))
             yield found
 
-    return averaged(each()), spread_of(values)
+    return averaged(each()), tuple(spread_of(of_one) for of_one in values)
 
 
-def _alone(parts: Parts, found: Understood, grid: PlacedGrid, volume: Volume) -> float:
+def _alone(parts: Parts, decided: Decided, found: Understood, grid: PlacedGrid, volume: Volume) -> float:
     """What one prediction by itself would measure."""
-    rule = parts.deciding
-    region = None if isinstance(rule, Score | Value) else rule.region
+    rule = parts.deciding(decided)
+    region = region_of(rule)
     masks = {item.name: outline(item, found, grid, volume) for item in parts.regions.regions if item.name == region}
-    value = _told(rule, parts, Seen(volume, masks, found))
+    value = _told(rule, parts, Seen(volume, masks, found), decided.calibration)
     if value is None:
         raise InferenceFailed(f"a single prediction has no '{rule.name}'")
     return value
@@ -189,22 +199,34 @@ def _channel(given: Given, name: str, channel: int) -> NDArray[np.float32]:
     return chosen
 
 
-def _answer(parts: Parts, seen: Seen, operating_point: str, spread: float | None) -> Answer:
-    manifest, entry = parts.manifest, parts.manifest.finding
-    value = _told(parts.deciding, parts, seen)
-    if value is None:
-        raise NothingToSee("the region whose values are measured was not found")
-    judgement, notes = weighed(judge(value, manifest, operating_point), spread, manifest)
+def _answer(parts: Parts, seen: Seen, operating_point: str, spreads: Sequence[float | None]) -> Answer:
     cut = _cut(parts, seen)
+    return answer_of([
+        _one(parts, decided, seen, operating_point, spread, cut)
+        for decided, spread in zip(parts.manifest.decided, spreads, strict=True)
+    ])
+
+
+def _one(
+    parts: Parts, decided: Decided, seen: Seen, operating_point: str, spread: float | None, cut: str | None
+) -> Told:
+    """``cut``: where the images end inside what must be whole."""
+    value = _told(parts.deciding(decided), parts, seen, decided.calibration)
+    if value is None:
+        return Told(decided, NothingToSee("the region whose values are measured was not found"))
+    judgement, notes = weighed(judge(value, decided, operating_point), spread, parts.manifest)
     if cut is not None and judgement.kind is not AnswerKind.POSITIVE:
-        raise NothingToSee(cut, category=Category.TRUNCATED_ANATOMY)
-    findings: tuple[Finding, ...] = ()
-    if judgement.kind is not AnswerKind.NEGATIVE:
-        mask = None if parts.shown is None else seen.masks[parts.shown]
-        region = parts.shown if mask is not None and mask.any() else None
-        slices = () if mask is None else key_slices(mask, seen.volume)
-        findings = (finding_of(judgement, entry, region, slices, _further(parts, seen)),)
-    return judgement.answer(findings, notes if cut is None else (*notes, f"The value may be larger: {cut}."))
+        return Told(decided, NothingToSee(cut, category=Category.TRUNCATED_ANATOMY))
+    if cut is not None:
+        notes = (*notes, f"The value may be larger: {cut}.")
+    if judgement.kind is AnswerKind.NEGATIVE:
+        return Told(decided, judgement, notes=notes)
+    shown = parts.shown(decided)
+    mask = None if shown is None else seen.masks[shown]
+    region = shown if mask is not None and mask.any() else None
+    slices = () if mask is None else key_slices(mask, seen.volume)
+    found = finding_of(judgement, decided.entry, region, slices, _further(parts, decided, seen))
+    return Told(decided, judgement, (found,), notes)
 
 
 def _insist_plausible(parts: Parts, masks: Mapping[str, Mask], volume: Volume) -> None:
@@ -223,19 +245,19 @@ def _insist_plausible(parts: Parts, masks: Mapping[str, Mask], volume: Volume) -
             raise NothingToSee(f"{found_ml:.0f} mL of '{rule.name}' were found; at most {high:.0f} mL are expected")
 
 
-def _told(rule: MeasurementRule, parts: Parts, seen: Seen) -> float | None:
-    """In the unit in which it is told; the score that decides is calibrated before."""
+def _told(rule: MeasurementRule, parts: Parts, seen: Seen, calibration: Calibration | None = None) -> float | None:
+    """In the unit in which it is told; a score that decides is calibrated before."""
     value = measured(rule, parts.manifest, seen)
     if not isinstance(rule, Score) or value is None:
         return value
-    return 100.0 * calibrated(value, parts.manifest.calibration if rule is parts.deciding else None)
+    return 100.0 * calibrated(value, calibration)
 
 
-def _further(parts: Parts, seen: Seen) -> tuple[Measurement, ...]:
+def _further(parts: Parts, decided: Decided, seen: Seen) -> tuple[Measurement, ...]:
     made = []
-    for rule in parts.manifest.measurements:
+    for rule in parts.further(decided):
         if rule.concept is None or rule.unit is None:
-            continue  # the one that decides
+            continue  # one that decides
         value = _told(rule, parts, seen)
         if value is not None:
             made.append(Measurement(rule.concept.code(), value, UNITS[rule.unit]))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vigil.domain.answer import Answer, AnswerKind, Criterion, Finding, Measurement, Reason, number, unit_text
 from vigil.domain.codes import UNITS
-from vigil.domain.manifest import FindingEntry, Manifest
+from vigil.domain.manifest import Decided, FindingEntry
 from vigil.inference.errors import NothingToSee
 
 _BEFORE_A_STOP = re.compile(r" +([.,;:]| )")
@@ -27,16 +27,16 @@ class Judgement:
         return Answer(self.kind, self.sentence, self.criterion, self.measured, findings, notes=notes)
 
 
-def judge(value: float, manifest: Manifest, operating_point: str) -> Judgement:
+def judge(value: float, decided: Decided, operating_point: str) -> Judgement:
     """The value, in the finding's unit, against the operating point.
 
     Decided on the value as it is said, so that no sentence reads "5.0 mL, below 5.0 mL".
     """
-    entry = manifest.finding
+    entry = decided.entry
     measured = Measurement(entry.measurement.code(), round(value, 1), UNITS[entry.unit])
     if entry.measured:
         return Judgement(AnswerKind.MEASURED, measured, None, _said(entry.measured, measured))
-    point = manifest.operating_points[operating_point]
+    point = decided.operating_points[operating_point]
     criterion = Criterion(operating_point, measured.concept, point.positive, measured.unit)
     if measured.value >= point.positive:
         kind, sentence = AnswerKind.POSITIVE, entry.positive

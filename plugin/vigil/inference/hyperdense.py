@@ -70,7 +70,7 @@ def answer(
         return not_analysed(reason), {}
     region = grid.back(find_dense(band, raised, cavity, grid, rule))
     value_ml = float(np.count_nonzero(region)) * volume.voxel_ml
-    judgement = judge(value_ml, manifest, operating_point)
+    judgement = judge(value_ml, manifest.decided[0], operating_point)
     if judgement.kind is not AnswerKind.POSITIVE and cavity.open_at:
         return not_analysed(_ends_inside(cavity)), {}
     findings: tuple[Finding, ...] = ()

@@ -42,12 +42,16 @@ def due_at(quiet_since: datetime, stable_age_s: float) -> datetime:
     return quiet_since + timedelta(seconds=stable_age_s)
 
 
-def standing(record: AnalysisRecord, inputs_sha256: str, weights_sha256: str, operating_point: str) -> Standing:
-    """Of the newest analysis of the study and model, for one of these inputs that is due now."""
+def standing(
+    record: AnalysisRecord, inputs_sha256: str, weights_sha256: str, operating_point: str, *, complete: bool
+) -> Standing:
+    """Of the newest analysis of the study and model, for one of these inputs that is due now. ``complete``: nothing is missing,
+    so that what an early positive left open of several findings can be answered now."""
     early = record.analysis
     same = (early.inputs_sha256, early.weights_sha256, early.operating_point) == (inputs_sha256, weights_sha256, operating_point)
     if not same or not is_early(early) or record.superseded_by is not None:
         return Standing.NONE
     if record.answer is not None:
-        return Standing.SUFFICES if record.answer.kind is AnswerKind.POSITIVE else Standing.NONE
+        leaves_open = complete and any(not part.kind.analysed for part in record.answer.parts)
+        return Standing.SUFFICES if record.answer.kind is AnswerKind.POSITIVE and not leaves_open else Standing.NONE
     return Standing.RUNS if record.state in UNFINISHED_ANALYSIS else Standing.NONE

@@ -194,11 +194,13 @@ class Escalations:
         yield from self._untried(subject, now)
 
     def _withdraw(self, critical: CriticalResult, newer: AnalysisRecord) -> Iterable[Task]:
-        """Whoever was told of a positive is told when it no longer stands. A newer positive is told of by its own ladder."""
+        """Whoever was told of a positive is told when it, or one of its several, no longer stands. A newer positive is told of by
+        its own ladder."""
         now, subject = self._clock.now(), critical.analysis_id
         if critical.state == OPEN:
             self._end(critical, Reason(Category.POLICY, "a newer analysis of the study superseded it"))
-        if newer.answer is None or newer.answer.kind is AnswerKind.POSITIVE:
+        told = self._ledger.analysis(subject)
+        if told is None or told.answer is None or newer.answer is None or not told.answer.withdrawn_by(newer.answer):
             return
         for note in self._ledger.notifications(subject):
             if note.state == "sent" and note.method != "hl7":

@@ -162,7 +162,8 @@ class Evaluator:
         if not of_model or model.manifest is None or (
                 appraisal.reason is not None and appraisal.reason.category not in OF_A_PART):
             return None, Standing.NONE
-        worth = standing(of_model[-1], inputs_digest(appraisal.inputs), model.manifest.weights_sha256, site.operating_point)
+        worth = standing(of_model[-1], inputs_digest(appraisal.inputs), model.manifest.weights_sha256, site.operating_point,
+                         complete=appraisal.reason is None)
         return (None if worth is Standing.NONE else of_model[-1].analysis), worth
 
     def _begin(
@@ -235,7 +236,7 @@ class Evaluator:
 def most_urgent_first(models: tuple[InstalledModel, ...]) -> tuple[InstalledModel, ...]:
     """By the ACR category of what they find, otherwise as they stand: what may be an emergency is analysed first."""
     def category(model: InstalledModel) -> int:
-        found = None if model.manifest is None else model.manifest.finding.acr_category
+        found = None if model.manifest is None else model.manifest.acr_category
         return found or LEAST_URGENT
 
     return tuple(sorted(models, key=category))

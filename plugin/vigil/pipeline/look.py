@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
-from vigil.domain.answer import Analysis, Answer, AnswerKind, InputInstance, Reason
+from vigil.domain.answer import Analysis, Answer, AnswerKind, InputInstance, Reason, of_a_part_of_the_study
 from vigil.domain.errors import Category, Stopping, VigilError
 from vigil.domain.gateway import Gateway, GatewayError
 from vigil.domain.manifest import Manifest, SeriesInput
@@ -96,7 +96,8 @@ class Looker:
             if looked.answer.kind is AnswerKind.POSITIVE:
                 note = (f"Early answer, replaced if more images arrive: {analysis.refusal.text}." if is_early(analysis)
                         else f"Only a part of the study was analysed: {analysis.refusal.text}.")
-                return replace(looked, answer=replace(looked.answer, notes=(*looked.answer.notes, note)))
+                answer = of_a_part_of_the_study(looked.answer, analysis.refusal.text)
+                return replace(looked, answer=replace(answer, notes=(*answer.notes, note)))
         return Looked(no_answer(analysis.refusal))
 
     def _may_be_positive(self, analysis: Analysis, refusal: Reason) -> bool:

@@ -57,7 +57,7 @@ class Notices:
         content, answer = self._content, record.answer
         accession, description = self._of_study(record) if content.accession_number or content.study_description else (None, None)
         model = model_of(self._models, record.analysis)
-        findings = () if answer is None else answer.findings
+        findings = () if answer is None else answer.grave_findings
         return Notice(
             alert_id=critical.analysis_id, category=critical.category, found_at=critical.found_at, zone=self._zone,
             withdrawn=step == WITHDRAWAL, withdrawn_because=None if retraction is None else cause_of(retraction),

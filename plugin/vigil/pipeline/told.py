@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vigil.domain.answer import Analysis, Answer, AnswerKind
+from vigil.domain.answer import Analysis, Answer
 from vigil.records.entries import AnalysisRecord, DeliveryRecord
 from vigil.records.ledger import Ledger
 
@@ -35,14 +35,14 @@ def told_newer(ledger: Ledger, destination: str, record: AnalysisRecord) -> bool
 
 
 def takes_back(ledger: Ledger, delivery: DeliveryRecord) -> bool:
-    """Whether a message replaces a positive answer by one that is none: no alarm, and to keep it back would leave a wrong word
+    """Whether a message replaces a positive, or one of several, by what is none: to keep it back would leave a wrong word
     standing."""
     record = ledger.analysis(delivery.analysis_id)
     return record is not None and replaces_a_positive(ledger, delivery.destination, record)
 
 
 def replaces_a_positive(ledger: Ledger, destination: str, record: AnalysisRecord) -> bool:
-    if record.answer is None or record.answer.kind is AnswerKind.POSITIVE:
+    if record.answer is None:
         return False
     before = told_before(ledger, destination, record.analysis)
-    return before is not None and before.kind is AnswerKind.POSITIVE
+    return before is not None and before.withdrawn_by(record.answer)

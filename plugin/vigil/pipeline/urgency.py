@@ -101,7 +101,7 @@ def is_emergency(model: InstalledModel, settings: Settings) -> bool:
         return False
     if site.emergency is not None:
         return site.emergency
-    return model.manifest is not None and model.manifest.finding.acr_category == CATEGORY_OF_AN_EMERGENCY
+    return model.manifest is not None and model.manifest.acr_category == CATEGORY_OF_AN_EMERGENCY
 
 
 def _number(arrived: datetime, urgency: Urgency) -> int:

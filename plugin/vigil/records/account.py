@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from vigil.domain.answer import Answer, Measurement, Reason
+from vigil.domain.answer import Answer, Measurement, Part, Reason
 from vigil.records.entries import AnalysisRecord, DeliveryRecord
 from vigil.records.ledger import Ledger
 
@@ -97,6 +97,17 @@ def _answer(answer: Answer | None) -> dict[str, Any] | None:
         "threshold": None if criterion is None else {"value": criterion.threshold, "unit": criterion.unit.value},
         "reason": _reason(answer.reason),
         "notes": list(answer.notes),
+    } | ({"parts": [_part(part) for part in answer.parts]} if answer.parts else {})
+
+
+def _part(part: Part) -> dict[str, Any]:
+    criterion = part.criterion
+    return {
+        "finding": part.concept.meaning,
+        "kind": part.kind.value,
+        "sentence": part.sentence,
+        "measured": _measured(part.measured),
+        "threshold": None if criterion is None else {"value": criterion.threshold, "unit": criterion.unit.value},
     }
 
 

@@ -138,7 +138,7 @@ def _outcome(note: Notification) -> str:
 
 
 def _finding(answer: Answer | None) -> str | None:
-    return None if answer is None else ", ".join(item.concept.meaning for item in answer.findings) or None
+    return None if answer is None else ", ".join(item.concept.meaning for item in answer.grave_findings) or None
 
 
 def _reason(reason: Reason | None) -> dict[str, str] | None:

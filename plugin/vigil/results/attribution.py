@@ -23,14 +23,23 @@ class Tracking:
         name = f"finding {number}" if number else "study"
         return cls(f"AI {request.manifest.id} {name}", object_uid(request.analysis.analysis_id, "tracking", number))
 
+    @classmethod
+    def of_part(cls, request: ResultRequest, number: int) -> Tracking:
+        """Of what was looked for and not found. ``number``: of the model's several findings, from 1."""
+        return cls(f"AI {request.manifest.id} study {number}",
+                   object_uid(request.analysis.analysis_id, "tracking of what was looked for", number))
+
 
 def algorithm_parameters(request: ResultRequest) -> list[str]:
     """The rule that made the answer, for a person and for a program."""
     parameters = [f"operating point: {request.analysis.operating_point}"]
-    criterion = request.answer.criterion
-    if criterion is not None:
-        limit = quantity(f"{criterion.threshold:g}", criterion.unit)
-        parameters.append(f"threshold: {criterion.concept.meaning} {limit}, positive at or above")
+    rules = [("", request.answer.criterion)]
+    if request.answer.parts:
+        rules = [(f" of {part.concept.meaning}", part.criterion) for part in request.answer.parts]
+    for whose, criterion in rules:
+        if criterion is not None:
+            limit = quantity(f"{criterion.threshold:g}", criterion.unit)
+            parameters.append(f"threshold{whose}: {criterion.concept.meaning} {limit}, positive at or above")
     if (ensemble := request.manifest.ensemble) is not None:
         flips = f", each also flipped along {', '.join(ensemble.flips)}" if ensemble.flips else ""
         parameters.append(f"mean of {1 + len(ensemble.files)} network{'s' if ensemble.files else ''}{flips}")

@@ -30,6 +30,7 @@ from vigil.results.marks import (
     sign,
 )
 from vigil.results.moment import Moment
+from vigil.results.parts import draw_parts
 from vigil.results.picture import edge_letters, spacing_mm_of, square_picture, window_of
 from vigil.results.request import ResultRequest
 
@@ -93,6 +94,9 @@ def _answer(request: ResultRequest, image: Image.Image, draw: ImageDraw.ImageDra
     side = min(PICTURE, bottom - y - 34)
     if _picture(request, image, draw, (LEFT, y), side):
         left, width = LEFT + side + GAP, WIDTH - side - GAP
+    if request.answer.parts:
+        draw_parts(request, image, draw, (left, y), (width, bottom - y))
+        return
     told, plain = wording.score(request), wording.plain_value(request)
     score_height = 190 if told is not None else 116 if plain is not None else 0
     text = wording.sentence(request)
@@ -162,7 +166,7 @@ def _picture(
     masks = []
     if request.shows_contours:
         for item in located(request):
-            mask = request.mask_of(item.finding)
+            mask = request.mask_of(item.finding) if item.key_slice is not None else None
             if mask is not None and bool(mask[index].any()):
                 masks.append((item.number, mask[index]))
     window = window_of(source, plane)

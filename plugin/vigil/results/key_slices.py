@@ -105,7 +105,7 @@ def pictured_slice(request: ResultRequest) -> int | None:
 
 def _key_slice(request: ResultRequest, finding: Finding) -> int | None:
     mask = request.mask_of(finding)
-    located = request.answer.kind.shows_place and request.permits(PermittedOutput.LOCATION)
+    located = request.answer.kind_of(finding).shows_place and request.permits(PermittedOutput.LOCATION)
     if mask is None or not request.sources or not located:
         return None
     for index in finding.key_slices:

@@ -33,7 +33,7 @@ def legend(request: ResultRequest) -> tuple[Entry, ...]:
     for item in findings[:MOST_ENTRIES]:
         parts = [f"{item.number}  {item.finding.concept.meaning}" if len(findings) > 1 else item.finding.concept.meaning]
         if request.permits(PermittedOutput.MEASUREMENT):
-            parts.extend(measurement.text() for measurement in item.finding.measurements[:1])
+            parts.extend(number.text() for number in item.finding.measurements[:1] if request.lets_out(number))
         if item.key_slice is not None and len(request.sources) > 1:
             parts.append(wording.image_words(request, item.key_slice))
         entries.append(Entry(", ".join(parts), colour_of(item.number)))

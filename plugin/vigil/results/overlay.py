@@ -45,13 +45,14 @@ class Overlays:
         self._side = min(self._shape)
         self._scribe = Scribe()
         findings = located(request)
-        masks = ((item, request.mask_of(item.finding)) for item in findings)
+        masks = ((item, request.mask_of(item.finding)) for item in findings if item.key_slice is not None)
         self._masks = [(item, mask) for item, mask in masks if mask is not None]
         self._several = len(findings) > 1
         self._line_width = 1 if self._side < ROOM_FOR_TEXT else max(2, round(self._side / 420))
         self._heat = request.heat_map if request.shows_contours else None
         self._hand, self._plain = self._hands()
         self._names = {item.number: self._name(item) for item in findings}
+        self._values = {item.number: self._value_lines(item) for item in findings} if request.answer.parts else {}
         self._score = self._score_lines()
         self._notice, self._origin = self._notice_lines(), self._origin_lines()
         self._captions = {index: self._caption(index) for index in shown}
@@ -118,7 +119,7 @@ class Overlays:
         if self._side < ROOM_FOR_TEXT:
             return []
         here = [item.number for item, mask in self._masks if mask[index].any()]
-        lines = [self._names[number] for number in here[:MOST_NAMED]]
+        lines = [line for number in here[:MOST_NAMED] for line in (self._names[number], *self._values.get(number, ()))]
         if len(here) > MOST_NAMED:
             lines.append(Line(f"and {len(here) - MOST_NAMED} more", self._hand))
         if here:
@@ -128,6 +129,12 @@ class Overlays:
     def _name(self, item: LocatedFinding) -> Line:
         number = f"{item.number}  " if self._several else ""
         return Line(number + item.finding.concept.meaning, Hand(self._hand.size, colour_of(item.number)))
+
+    def _value_lines(self, item: LocatedFinding) -> list[Line]:
+        """Of one of several findings: what it was decided on."""
+        said = (wording.part_value(self._request, part) for part in self._request.answer.parts
+                if part.concept == item.finding.concept)
+        return [Line(text, self._hand) for text in said if text]
 
     def _score_lines(self) -> list[Line]:
         told = wording.score(self._request)

@@ -53,7 +53,7 @@ def presentation_state(request: ResultRequest) -> ResultObject | None:
     ds.PresentationLUTShape = "INVERSE" if windows[shown[0]].inverted else "IDENTITY"
     # Displayed Area, Graphic Annotation, Graphic Layer
     ds.DisplayedAreaSelectionSequence = [_whole_image(request.plane(shown[0]))]
-    findings = [item for item in located(request) if request.mask_of(item.finding) is not None]
+    findings = [item for item in located(request) if item.key_slice is not None]
     ds.GraphicAnnotationSequence = [
         _notice(request, shown, ds), *(item for index in shown for item in _contours(request, findings, index)),
     ]  # fmt: skip

@@ -107,20 +107,26 @@ def observer(request: ResultRequest, document: Dataset) -> sr.ObservationContext
 
 def _evaluations(request: ResultRequest, document: Dataset) -> ContainerContentItem:
     """Qualitative Evaluations (TID 1500): the answer for the study, coded, and as a sentence that needs nothing else."""
-    kind = request.answer.kind
     container = _container(sr_code(codes.QUALITATIVE_EVALUATIONS))
-    if kind in PRESENCE:
-        concept, value = request.manifest.finding.concept.code(), PRESENCE[kind]
-    else:
-        concept, value = codes.ANALYSIS_STATUS, STATUS[kind]
-    container.ContentSequence.append(
-        CodeContentItem(name=sr_code(concept), value=sr_code(value), relationship_type=CONTAINS)
-    )
+    for concept, value in _coded_answers(request):
+        container.ContentSequence.append(
+            CodeContentItem(name=sr_code(concept), value=sr_code(value), relationship_type=CONTAINS)
+        )
     for name, text in _texts(request):
         container.ContentSequence.append(
             TextContentItem(name=sr_code(name), value=encodable(text, document), relationship_type=CONTAINS)
         )
     return container
+
+
+def _coded_answers(request: ResultRequest) -> list[tuple[Code, Code]]:
+    """Concept and value: one, or one for each of several findings."""
+    answer, kind = request.answer, request.answer.kind
+    if answer.parts:
+        return [(part.concept, PRESENCE.get(part.kind, codes.NOT_ANALYSED)) for part in answer.parts]
+    if kind in PRESENCE:
+        return [(request.manifest.finding.concept.code(), PRESENCE[kind])]
+    return [(codes.ANALYSIS_STATUS, STATUS[kind])]
 
 
 def _texts(request: ResultRequest) -> list[tuple[Code, str]]:
@@ -132,6 +138,7 @@ def _texts(request: ResultRequest) -> list[tuple[Code, str]]:
     if answer.kind.analysed:
         texts.append((codes.CONCLUSION, f"{model}: {wording.KIND_WORDS[answer.kind]}. {wording.sentence(request)}"))
         texts.append((codes.COMMENT, wording.criterion_words(request)))
+        texts.extend((codes.COMMENT, wording.part_words(request, part)) for part in answer.parts)
     else:
         category = answer.reason.category if answer.reason is not None else "internal"
         texts.append((codes.CONCLUSION, f"{model}: {wording.KIND_WORDS[answer.kind]}. {wording.reason_words(request)}"))

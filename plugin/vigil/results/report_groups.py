@@ -28,13 +28,14 @@ PRESENCE = {
 
 @dataclass(frozen=True)
 class _Subject:
-    """What a group is about. ``number``: that of the finding, 0 for the study as a whole."""
+    """What a group is about. ``presence``: None of what is only measured."""
 
-    number: int
+    tracking: Tracking
     concept: Code
     category: Code
     site: Code
     measurements: tuple[Measurement, ...]
+    presence: Code | None
 
 
 def measurement_groups(request: ResultRequest, document: Dataset) -> list[ContentSequence]:
@@ -53,7 +54,10 @@ def measurement_groups(request: ResultRequest, document: Dataset) -> list[Conten
     groups = []
     for item in located(request):
         finding, segment = item.finding, outlined.get(item.number)
-        subject = _Subject(item.number, finding.concept, finding.category, finding.site, finding.measurements)
+        subject = _Subject(
+            Tracking.of(request, item.number), finding.concept, finding.category, finding.site, finding.measurements,
+            PRESENCE.get(request.answer.kind_of(finding)),
+        )
         region = _region(request, item)
         if segment is None:
             groups.append(_group(request, subject, region, algorithm))
@@ -61,24 +65,39 @@ def measurement_groups(request: ResultRequest, document: Dataset) -> list[Conten
         if region is not None:
             groups.append(_group(request, replace(subject, measurements=()), region, algorithm))
         groups.append(_group(request, subject, _referenced_segment(request, segment), algorithm))
-    if not groups:
-        entry, measured = request.manifest.finding, request.answer.measured
-        subject = _Subject(
-            0, entry.concept.code(), entry.category.code(), entry.site.code(), (measured,) if measured is not None else ()
-        )
-        groups.append(_group(request, subject, None, algorithm))
+    groups += [_group(request, subject, None, algorithm) for subject in _not_found(request)]
     return groups
+
+
+def _not_found(request: ResultRequest) -> list[_Subject]:
+    """What was looked for and is no finding of the answer: of several each that is none."""
+    answer = request.answer
+    found = {finding.concept for finding in answer.findings}
+    if answer.parts:
+        return [
+            _Subject(
+                Tracking.of_part(request, number), part.concept, part.category, part.site,
+                (part.measured,) if part.measured is not None else (), PRESENCE.get(part.kind, codes.NOT_ANALYSED),
+            )
+            for number, part in enumerate(answer.parts, start=1) if part.concept not in found
+        ]  # fmt: skip
+    if found:
+        return []
+    entry, measured = request.manifest.finding, answer.measured
+    return [_Subject(
+        Tracking.of(request, 0), entry.concept.code(), entry.category.code(), entry.site.code(),
+        (measured,) if measured is not None else (), PRESENCE.get(answer.kind),
+    )]  # fmt: skip
 
 
 def _group(
     request: ResultRequest, subject: _Subject, region: sr.ImageRegion | sr.ReferencedSegment | None,
     algorithm: sr.AlgorithmIdentification,
 ) -> ContentSequence:  # fmt: skip
-    tracked = Tracking.of(request, subject.number)
-    tracking = sr.TrackingIdentifier(uid=tracked.uid, identifier=tracked.identifier)
+    tracking = sr.TrackingIdentifier(uid=subject.tracking.uid, identifier=subject.tracking.identifier)
     measurements = [_measurement(told, algorithm) for told in subject.measurements if request.lets_out(told)]
-    presence = PRESENCE.get(request.answer.kind)
-    evaluations = [] if presence is None else [sr.QualitativeEvaluation(sr_code(subject.concept), sr_code(presence))]
+    evaluations = [] if subject.presence is None else [
+        sr.QualitativeEvaluation(sr_code(subject.concept), sr_code(subject.presence))]
     sites = [sr.FindingSite(anatomic_location=sr_code(subject.site))]
     if isinstance(region, sr.ReferencedSegment):
         return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(

@@ -145,5 +145,6 @@ class ResultRequest:
     def _measurements(self) -> Iterator[Measurement]:
         if self.answer.measured is not None:
             yield self.answer.measured
+        yield from (part.measured for part in self.answer.parts if part.measured is not None)
         for finding in self.answer.findings:
             yield from finding.measurements

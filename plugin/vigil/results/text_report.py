@@ -12,7 +12,7 @@ from pydicom import Dataset
 from pydicom.uid import BasicTextSRStorage
 
 from vigil.domain import codes
-from vigil.domain.answer import Finding
+from vigil.domain.answer import Finding, gravest_parts_first
 from vigil.domain.concepts import Code
 from vigil.results import wording
 from vigil.results.document import Place, Series, code_item, finished
@@ -73,6 +73,9 @@ def _texts(request: ResultRequest) -> Iterator[tuple[Code, str]]:
 
 
 def _value(request: ResultRequest) -> str:
+    if request.answer.parts:
+        values = ((part, wording.part_value(request, part)) for part in gravest_parts_first(request.answer.parts))
+        return LINE_BREAK.join(f"{part.concept.meaning}: {value}" for part, value in values if value)
     measured = request.answer.measured
     if measured is None or not request.lets_out(measured):
         return ""
@@ -80,12 +83,16 @@ def _value(request: ResultRequest) -> str:
 
 
 def _findings(request: ResultRequest) -> Iterator[str]:
+    """Of several findings also those that were not found."""
+    answer, several = request.answer, bool(request.answer.parts)
     for item in located(request):
-        told = [_what(item.finding)]
+        told = [_what(item.finding) + (f": {wording.KIND_WORDS[answer.kind_of(item.finding)]}" if several else "")]
         told += [f"{number.concept.meaning} {number.text()}" for number in item.finding.measurements if request.lets_out(number)]
         if item.key_slice is not None:
             told.append(_image(request, item.key_slice))
         yield f"{item.number}. {', '.join(told)}"
+    found = {finding.concept for finding in answer.findings}
+    yield from (wording.part_words(request, part) for part in answer.parts if part.concept not in found)
 
 
 def _what(finding: Finding) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydicom import Dataset
 
-from vigil.domain.answer import AnswerKind, Criterion, Measurement, quantity
+from vigil.domain.answer import AnswerKind, Criterion, Measurement, Part, joined, quantity
 from vigil.results.lettering import legible
 from vigil.results.request import ResultRequest
 
@@ -42,21 +42,42 @@ class Score:
 def sentence(request: ResultRequest) -> str:
     """The sentence that stands alone. A model that may not let out a number gets one without it."""
     answer = request.answer
+    if answer.parts:
+        return joined(tuple(
+            part if part.measured is None or request.lets_out(part.measured)
+            else replace(part, sentence=_without_number(part.concept.meaning, part.kind)) for part in answer.parts))
     if answer.kind.analysed and not request.lets_out(answer.measured):
-        finding = request.manifest.finding.concept.meaning
-        return {
-            AnswerKind.POSITIVE: f"{finding}: suspected by the model.",
-            AnswerKind.NEGATIVE: f"{finding}: not suspected by the model. This does not exclude it.",
-            AnswerKind.INDETERMINATE: f"{finding}: the model gives no clear answer.",
-            AnswerKind.MEASURED: f"{finding}: measured by the model.",
-        }[answer.kind]
+        return _without_number(request.manifest.finding.concept.meaning, answer.kind)
     return answer.sentence
 
 
+def _without_number(finding: str, kind: AnswerKind) -> str:
+    return {
+        AnswerKind.POSITIVE: f"{finding}: suspected by the model.",
+        AnswerKind.NEGATIVE: f"{finding}: not suspected by the model. This does not exclude it.",
+        AnswerKind.INDETERMINATE: f"{finding}: the model gives no clear answer.",
+        AnswerKind.MEASURED: f"{finding}: measured by the model.",
+    }[kind]
+
+
+def part_words(request: ResultRequest, part: Part) -> str:
+    """One of several findings in a line: "Effusion: NEGATIVE, 12.0 % (threshold 50.0 %)"."""
+    value = part_value(request, part)
+    return f"{part.concept.meaning}: {KIND_WORDS[part.kind]}{f', {value}' if value else ''}"
+
+
+def part_value(request: ResultRequest, part: Part) -> str:
+    """Value and threshold, where the clearance lets the value out; else nothing."""
+    if part.measured is None or part.criterion is None or not request.lets_out(part.measured):
+        return ""
+    value, threshold = apart(part.measured, part.criterion)
+    return f"{value} (threshold {threshold})"
+
+
 def score(request: ResultRequest) -> Score | None:
-    """Value and threshold, where both exist and the clearance lets the value out."""
+    """Value and threshold, where both exist and the clearance lets the value out. None of several findings: each has its own."""
     measured, criterion = request.answer.measured, request.answer.criterion
-    if measured is None or criterion is None or not request.lets_out(measured):
+    if request.answer.parts or measured is None or criterion is None or not request.lets_out(measured):
         return None
     value_text, threshold_text = apart(measured, criterion)
     return Score(
@@ -88,6 +109,9 @@ def criterion_words(request: ResultRequest) -> str:
     criterion = request.answer.criterion
     if request.answer.kind is AnswerKind.MEASURED:
         return NO_THRESHOLD
+    if request.answer.parts:
+        rules = (f"{part.concept.meaning} {part.criterion.text()}" for part in request.answer.parts if part.criterion is not None)
+        return f"Positive at or above: {'; '.join(rules)} (operating point '{request.analysis.operating_point}')"
     if criterion is None:
         return f"Operating point '{request.analysis.operating_point}'"
     return f"Positive at or above {criterion.text()} (operating point '{criterion.operating_point}')"

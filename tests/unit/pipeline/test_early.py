@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from vigil.domain.answer import Analysis, Answer, AnswerKind, Reason
+from vigil.domain.answer import Analysis, Answer, AnswerKind, Part, Reason, unanswered
+from vigil.domain.concepts import Code
 from vigil.domain.errors import Category
 from vigil.intake.appraise import Appraisal, Verdict
 from vigil.pipeline.early import Standing, may_begin, standing
@@ -22,7 +23,17 @@ POSITIVE = AnalysisRecord(EARLY, "stored", Answer(AnswerKind.POSITIVE, "Found.")
 
 
 def worth(record: AnalysisRecord, inputs: str = "i", weights: str = "w", point: str = "default") -> Standing:
-    return standing(record, inputs, weights, point)
+    return standing(record, inputs, weights, point, complete=True)
+
+
+def test_what_an_early_positive_left_open_of_several_findings_is_answered_when_the_study_is_complete() -> None:
+    code = Code("1", "99T", "One")
+    found = Part(code, code, code, AnswerKind.POSITIVE, "One.")
+    early = replace(POSITIVE, answer=Answer(AnswerKind.POSITIVE, "One.", parts=(found, unanswered(found, "more may come"))))
+    assert worth(early) is Standing.NONE
+    assert standing(early, "i", "w", "default", complete=False) is Standing.SUFFICES
+    whole = replace(POSITIVE, answer=Answer(AnswerKind.POSITIVE, "One.", parts=(found, replace(found, kind=AnswerKind.NEGATIVE))))
+    assert worth(whole) is Standing.SUFFICES
 
 
 def test_a_positive_of_the_very_same_inputs_is_not_made_twice() -> None:

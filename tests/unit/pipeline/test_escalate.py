@@ -13,7 +13,8 @@ import pytest
 from hospital.mailbox import Mailbox
 from hospital.pager import Pager
 from vigil.delivery.escalation.link import Links
-from vigil.domain.answer import Answer, AnswerKind, Reason
+from vigil.domain.answer import Answer, AnswerKind, Finding, Part, Reason, joined
+from vigil.domain.concepts import Code
 from vigil.domain.errors import Category
 from vigil.inference.registry import InstalledModel
 from vigil.pipeline import escalate
@@ -288,6 +289,27 @@ def test_a_failure_replaces_nothing_and_a_newer_positive_has_a_ladder_of_its_own
     assert escalations("a1", 5).follow == ()
     assert (state(ledger, "a1"), state(ledger, "a3")) == ("ended", "open")
     assert told(ledger, "a1") == {(0, "mail"): "sent"}
+
+
+def test_whoever_was_told_of_one_of_several_findings_is_told_when_another_stands_in_its_place(
+    escalations: Escalations, ledger: Ledger, answered: Callable[..., AnalysisRecord],
+) -> None:
+    one, two = (Code(value, "99T", f"Finding {value}") for value in "12")
+
+    def of(found: Code, absent: Code) -> Answer:
+        parts = tuple(Part(code, code, code, kind, f"{code.meaning}.") for code, kind in (
+            (found, AnswerKind.POSITIVE), (absent, AnswerKind.NEGATIVE)))
+        return Answer(AnswerKind.POSITIVE, joined(parts), parts=parts, findings=(
+            Finding(found, found, found, (), kind=AnswerKind.POSITIVE, acr_category=1),))
+
+    for newest, answer, withdrawn in (("a2", of(one, two), False), ("a3", of(two, one), True)):
+        if newest == "a2":
+            escalations.begin(answered("a1", of(one, two), study="s"))
+            escalations("a1", 1)
+            ledger.record_notification("a1", 0, "mail", "sent", ledger._clock.now())
+        escalations.begin(answered(newest, answer, study="s"))
+        escalations("a1", 5)
+        assert ((WITHDRAWAL, "mail") in told(ledger, "a1")) is withdrawn, newest
 
 
 def test_a_hold_ends_it_and_letting_go_begins_it_anew(

@@ -7,6 +7,7 @@ import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,10 +43,10 @@ class Shelf:
 
 
 class Room:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **changes: Any) -> None:
         inputs = two_sequences.manifest(b"")["inputs"]
         inputs[1]["largest_uncovered_share"] = 0.9  # so that what keeps a part back is not its coverage
-        two_sequences.install(folder / "models", inputs=inputs)
+        two_sequences.install(folder / "models", inputs=inputs, **changes)
         model, = Registry(folder / "models").installed()
         self.model: InstalledModel = model
         self.shelf = Shelf()
@@ -104,6 +105,22 @@ def test_of_a_part_a_positive_leaves_where_every_input_has_enough_and_no_other_a
     clear = Head(declared=True, lesion=False)
     without = room.look(room.analysis([*two_sequences.t1(clear), *two_sequences.flair(clear)[:26]], Verdict.REFUSED), log).answer
     assert without.kind is AnswerKind.NOT_ANALYSED
+
+
+def test_of_a_part_each_of_several_findings_leaves_only_where_it_is_positive(tmp_path: Path, log: Log) -> None:
+    made = two_sequences.manifest(b"")
+    further = made["finding"] | {
+        "concept": {"value": "X-MANY", "scheme": "99T", "meaning": "Many lesions"}, "unit": "1", "decided_by": "number",
+        "operating_points": {"default": {"positive": 40.0}}}
+    number = {"name": "number", "kind": "count", "region": "lesion"}
+    room = Room(tmp_path, further_findings=[further], measurements=[*made["measurements"], number])
+    declared = Head(declared=True)
+    t1, flair = two_sequences.t1(declared), two_sequences.flair(declared)
+    whole = room.look(room.analysis([*t1, *flair], Verdict.WANTED), log).answer
+    assert [part.kind for part in whole.parts] == [AnswerKind.POSITIVE, AnswerKind.NEGATIVE]
+    part = room.look(room.analysis([*t1, *flair[:26]], Verdict.REFUSED), log).answer
+    assert [part.kind for part in part.parts] == [AnswerKind.POSITIVE, AnswerKind.NOT_ANALYSED]
+    assert "Many lesions: not analysed: FLAIR series: 26 of the 30 images" in part.sentence
 
 
 @pytest.mark.parametrize("count", [0, 5, 19])

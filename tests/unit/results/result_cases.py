@@ -20,7 +20,19 @@ from hospital.enhanced import enhanced_ct
 from hospital.phantom import Head, phantom
 from hospital.radiograph import radiograph
 from vigil.domain import codes
-from vigil.domain.answer import Analysis, Answer, AnswerKind, Criterion, Finding, InputInstance, Measurement, Reason
+from vigil.domain.answer import (
+    Analysis,
+    Answer,
+    AnswerKind,
+    Criterion,
+    Finding,
+    InputInstance,
+    Measurement,
+    Part,
+    Reason,
+    gravest,
+    joined,
+)
 from vigil.domain.concepts import Code
 from vigil.domain.errors import Category
 from vigil.domain.identity import digest, object_uid
@@ -270,6 +282,7 @@ def _answer(kind: AnswerKind, volume_ml: float, mask: NDArray[np.bool_], notes: 
 TRIAGE_ONLY = frozenset({PermittedOutput.NOTIFICATION})
 LUNG, BREAST = Code("39607008", "SCT", "Lung"), Code("76752008", "SCT", "Breast")
 MASS, DIAMETER = Code("4147007", "SCT", "Mass"), Code("81827009", "SCT", "Diameter")
+MAIN, OEDEMA = codes.HYPERDENSE_REGION, Code("79654002", "SCT", "Edema")
 
 
 def of_kind(kind: AnswerKind) -> Case:
@@ -298,6 +311,26 @@ def two_findings(matrix: int = 256) -> Case:
     masks = {"hyperdense": asked.masks["hyperdense"] & ~second, "second": second}
     other = replace(finding, region="second", measurements=(volume,), key_slices=())
     return Case(replace(asked, masks=masks, answer=replace(asked.answer, findings=(finding, other))), files)
+
+
+def several(outputs: frozenset[PermittedOutput] = EVERY_OUTPUT) -> Case:
+    """Three findings of one model: the main one negative, one positive with a place, one indeterminate with the same."""
+    files, hu = study()
+    asked = request(files=files, hu=hu, outputs=outputs)
+    (found,) = asked.answer.findings
+    kinds = {MAIN: AnswerKind.NEGATIVE, MASS: AnswerKind.POSITIVE, OEDEMA: AnswerKind.INDETERMINATE}
+    scores = {kind: Measurement(codes.PROBABILITY, value, codes.PERCENT) for kind, value in (
+        (AnswerKind.NEGATIVE, 12.0), (AnswerKind.POSITIVE, 72.0), (AnswerKind.INDETERMINATE, 44.0))}
+    parts = tuple(
+        Part(concept, found.category, found.site, kind, f"{concept.meaning}: {scores[kind].text()} against 50.0 %.", scores[kind],
+             Criterion("default", codes.PROBABILITY, 50.0, codes.PERCENT)) for concept, kind in kinds.items())
+    findings = tuple(
+        replace(found, concept=part.concept, measurements=(scores[part.kind],), kind=part.kind,
+                acr_category=2 if part.concept == MASS else None)
+        for part in parts if part.kind is not AnswerKind.NEGATIVE)
+    grave = gravest(parts)
+    answer = Answer(grave.kind, joined(parts), grave.criterion, grave.measured, findings, parts=parts)
+    return Case(replace(asked, answer=answer), files)
 
 
 def multi_frame(matrix: int = 256) -> Case:
@@ -360,6 +393,7 @@ def with_heat(case: Case) -> Case:
 CASES: dict[str, Callable[[], Case]] = {
     **{kind.value: (lambda kind=kind: of_kind(kind)) for kind in AnswerKind},
     "two findings": two_findings,
+    "several findings": several,
     "oblique latin-1 512": lambda: of_study(patient=LATIN, matrix=512, slices=12, oblique=True),
     "japanese 256": lambda: of_study(patient=JAPANESE, matrix=256, slices=20),
     "utf-8": of_study,

@@ -29,7 +29,7 @@ DRAWN = {
 }  # fmt: skip
 DIFFERENT = {
     "positive", "negative", "measured", "not-analysed", "triage only", "two findings", "multi-frame", "radiograph 2500",
-    "japanese 256", "superseding",
+    "japanese 256", "superseding", "several findings",
 }  # fmt: skip
 """Reports that differ in what a template says: PixelMed takes seconds a report, and the others have the trees of these."""
 READ = {"positive", "negative", "indeterminate", "measured", "oblique latin-1 512", "japanese 256", "multi-frame"}

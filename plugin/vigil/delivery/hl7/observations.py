@@ -9,10 +9,11 @@ from vigil.delivery.hl7.alert import Alert, AlertKind, gravest_first
 from vigil.delivery.hl7.escape import escape, wrapped
 from vigil.delivery.hl7.profile import AcrIn, Hl7Profile, LinkAs, StudyUidAs, Version
 from vigil.delivery.hl7.segment import TEXT_LIMIT, coded, components, segment, timestamp
+from vigil.delivery.hl7.several import category_of, groups_of
 from vigil.delivery.hl7.subject import Subject
-from vigil.delivery.hl7.wording import Slot, narrative, remarks
+from vigil.delivery.hl7.wording import Slot, before_of_several, narrative, remarks
 from vigil.domain import codes
-from vigil.domain.answer import Answer, AnswerKind, Criterion, Measurement
+from vigil.domain.answer import Answer, AnswerKind, Criterion, Measurement, Part
 from vigil.domain.concepts import Code
 
 FINDINGS_TEXT = Code("59776-5", "LN", "Procedure findings")
@@ -75,6 +76,9 @@ class _Writer:
         """One of the six answers, coded. A disease's code appears only where the model claims just that disease."""
         if not self._profile.coded_answer:
             return
+        if self._alert.answer.parts:
+            self._answers()
+            return
         kind, value_type = self._alert.answer.kind, self._profile.coded
         concept = self._alert.manifest.finding.concept.code()
         disease = not concept.scheme.startswith("99")
@@ -90,6 +94,36 @@ class _Writer:
         for other in (concept, codes.ANALYSIS_STATUS, *((DIAGNOSTIC_FINDING,) if disease else ())):
             if other != said:
                 self._erase(other, value_type)
+        for name, group in self._of_several_before():
+            if group != "1" or name not in (said, concept, codes.ANALYSIS_STATUS, DIAGNOSTIC_FINDING):
+                self._erase(name, value_type, group)
+
+    def _answers(self) -> None:
+        """Of several findings each one, also what is negative, in a group of its own. What was said in a group before and is not
+        now, is erased there."""
+        said: set[tuple[Code, str]] = set()
+        for group, part in () if self._alert.retracts else groups_of(self._alert.answer):
+            name, value = _coded_part(part)
+            category = category_of(self._alert.answer, part)
+            producer = self._coded_category(category) if self._profile.acr_category is AcrIn.OBX_15 else ""
+            self._computed(self._profile.coded, name, self._coded(value), group=group, flag=_flag_of(part.kind, category),
+                           producer=producer)
+            said.add((name, group))
+        main = self._alert.manifest.finding.concept.code()
+        before = [*((name, "1") for name in _names_of(main)), *self._of_several_before(), (codes.ANALYSIS_STATUS, "1")]
+        for name, group in dict.fromkeys(before):
+            if (name, group) not in said:
+                self._erase(name, self._profile.coded, group)
+
+    def _of_several_before(self) -> list[tuple[Code, str]]:
+        """What the message before may have said of several findings, by group."""
+        before = self._before
+        return [] if before is None else [
+            (name, group) for group, part in groups_of(before) for name in _names_of(part.concept)]
+
+    @property
+    def _before(self) -> Answer | None:
+        return self._alert.answer if self._alert.retracts else self._alert.replaces
 
     def values(self) -> None:
         if not self._profile.values:
@@ -98,7 +132,7 @@ class _Writer:
         told = [item for item in numbers if self._alert.lets_out(item[0].concept)]
         for measurement, criterion, group in told:
             self._value(measurement, criterion, group)
-        before = self._alert.answer if self._alert.retracts else self._alert.replaces
+        before = self._before
         said = [(item.concept, group) for item, _, group in ([] if before is None else _numbers(before))]
         stands = {(item.concept, group) for item, _, group in told}
         for concept, group in dict.fromkeys([(self._alert.manifest.finding.measurement.code(), "1"), *said]):
@@ -108,18 +142,40 @@ class _Writer:
     def category(self) -> None:
         if self._profile.acr_category is not AcrIn.OBX:
             return
+        if self._alert.answer.parts or (self._before is not None and self._before.parts):
+            self._categories()
+            return
         value = self._category_in(AcrIn.OBX)
         if not value:
             self._erase(codes.ACR_CATEGORY, self._profile.coded)
             return
         self._add(self._profile.coded, codes.ACR_CATEGORY, value, group="1", flag=_flag(self._alert))
 
+    def _categories(self) -> None:
+        """Of several findings each in its own group."""
+        answer, said = self._alert.answer, set()
+        for group, part in () if self._alert.retracts else groups_of(answer):
+            category = category_of(answer, part)
+            if category is not None:
+                self._add(self._profile.coded, codes.ACR_CATEGORY, self._coded_category(category), group=group,
+                          flag=_flag_of(part.kind, category))
+                said.add(group)
+        if not answer.parts and (value := self._category_in(AcrIn.OBX)):
+            self._add(self._profile.coded, codes.ACR_CATEGORY, value, group="1", flag=_flag(self._alert))
+            said.add("1")
+        for group in dict.fromkeys(["1", *(group for _, group in self._of_several_before())]):
+            if group not in said:
+                self._erase(codes.ACR_CATEGORY, self._profile.coded, group)
+
+    def _coded_category(self, category: int | None) -> str:
+        return "" if category is None else self._coded(codes.ACR_CATEGORIES[category])
+
     def _category_in(self, place: AcrIn) -> str:
         """The coded category, where the profile wants it in this place and it stands."""
         category = self._alert.acr_category
         if category is None or self._alert.retracts or self._profile.acr_category is not place:
             return ""
-        return self._coded(codes.ACR_CATEGORIES[category])
+        return self._coded_category(category)
 
     def text(self) -> None:
         """The words, for the many receivers that show nothing else: a line an OBX, as reports are sent, because many
@@ -145,8 +201,10 @@ class _Writer:
 
     def _lines_before(self, slot: Slot) -> int:
         """How many lines of this kind the message before may have had."""
+        before = self._before
+        if before is not None and before.parts and slot in (Slot.HEADLINE, Slot.FINDINGS):
+            return len(wrapped(before_of_several(self._alert, before)[slot], TEXT_LIMIT))
         if slot is Slot.FINDINGS:
-            before = self._alert.answer if self._alert.retracts else self._alert.replaces
             return 0 if before is None or len(before.findings) < 2 else len(before.findings)
         return 2 if slot is Slot.HEADLINE else 1 if slot is Slot.ACTION else 0
 
@@ -165,18 +223,23 @@ class _Writer:
     def _value(self, measurement: Measurement, criterion: Criterion | None, group: str) -> None:
         limit = f"<{number(criterion.threshold)}" if criterion is not None else ""
         value = number(measurement.value, criterion.threshold if criterion is not None else None)
-        self._computed("NM", measurement.concept, value, unit=self._coded(measurement.unit), limit=limit, group=group)
+        flag = _flag(self._alert)
+        for own, part in groups_of(self._alert.answer):
+            if own == group:
+                flag = _flag_of(part.kind, category_of(self._alert.answer, part))
+        self._computed(
+            "NM", measurement.concept, value, unit=self._coded(measurement.unit), limit=limit, group=group, flag=flag)
 
     def _computed(
         self, kind: str, concept: Code, value: str, *, unit: str = "", limit: str = "", group: str = "1",
-        producer: str = "",
+        producer: str = "", flag: str | None = None,
     ) -> None:
         """An OBX that the model itself computed: with method, equipment, and when image and analysis were made."""
         manifest = self._alert.manifest
         method = Code(f"{manifest.id}-{manifest.version}", "99VIGIL", f"{manifest.name} {manifest.version}")
         started = self._subject.started
         self._add(
-            kind, concept, value, group=group, unit=unit, limit=limit, flag=_flag(self._alert),
+            kind, concept, value, group=group, unit=unit, limit=limit, flag=_flag(self._alert) if flag is None else flag,
             observed=timestamp(started) if started else "", method=self._coded(method), equipment=self._equipment(),
             analysed=timestamp(self._alert.analysis.created_at), producer=producer,
         )
@@ -223,7 +286,16 @@ class _Writer:
 
 def _numbers(answer: Answer) -> Iterator[tuple[Measurement, Criterion | None, str]]:
     """The value that the answer was decided on, then those of the findings, the gravest first, each finding in a group of
-    its own where there are several."""
+    its own where there are several. Of a model of several findings the values of each in its group."""
+    if answer.parts:
+        for group, part in groups_of(answer):
+            if part.measured is not None:
+                yield part.measured, part.criterion, group
+            for finding in answer.findings:
+                if finding.concept == part.concept:
+                    yield from ((item, None, group) for item in finding.measurements
+                                if part.measured is None or item.concept != part.measured.concept)
+        return
     if answer.measured is not None:
         yield answer.measured, answer.criterion, "1"
     several = len(answer.findings) > 1
@@ -262,4 +334,20 @@ def _flag(alert: Alert) -> str:
     a normal study."""
     if alert.retracts or alert.answer.kind is not AnswerKind.POSITIVE:
         return ""
-    return "AA" if alert.acr_category == 1 else "A"
+    return _flag_of(alert.answer.kind, alert.acr_category)
+
+
+def _flag_of(kind: AnswerKind, category: int | None) -> str:
+    return "" if kind is not AnswerKind.POSITIVE else "AA" if category == 1 else "A"
+
+
+def _coded_part(part: Part) -> tuple[Code, Code]:
+    """Name and value of one of several findings."""
+    if part.kind is AnswerKind.POSITIVE and DIAGNOSTIC_FINDING in _names_of(part.concept):
+        return DIAGNOSTIC_FINDING, part.concept
+    return part.concept, _ANSWERS[part.kind]
+
+
+def _names_of(concept: Code) -> tuple[Code, ...]:
+    """Under which a finding may have been told."""
+    return (concept,) if concept.scheme.startswith("99") else (concept, DIAGNOSTIC_FINDING)

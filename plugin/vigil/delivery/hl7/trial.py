@@ -10,10 +10,10 @@ from pydicom import Dataset
 from vigil.delivery.hl7.alert import Alert
 from vigil.delivery.hl7.message import ComposedMessage, compose
 from vigil.delivery.hl7.profile import Hl7Profile
-from vigil.domain.answer import Analysis, Answer, AnswerKind, Criterion, Finding, Measurement
+from vigil.domain.answer import Analysis, Answer, AnswerKind, Criterion, Finding, Measurement, Part, joined
 from vigil.domain.codes import UNITS
 from vigil.domain.identity import digest, object_uid
-from vigil.domain.manifest import Manifest
+from vigil.domain.manifest import Decided, Manifest
 
 PATIENT_NAME = "Test^Vigil Zoë"
 """With a letter outside of ASCII, so that a wrong character set shows at the receiver."""
@@ -36,9 +36,21 @@ def trial_message(destination: str, profile: Hl7Profile, manifest: Manifest, now
 
 
 def _answer(manifest: Manifest) -> Answer:
-    """A positive just at the model's threshold, or a measurement where the model decides nothing."""
-    said, unit = manifest.finding, UNITS[manifest.finding.unit]
-    point = manifest.operating_points.get("default")
+    """A positive just at the model's threshold, of each finding where it has several, or a measurement where the model decides
+    nothing."""
+    answers = [(decided.entry, _alone(decided)) for decided in manifest.decided]
+    if len(answers) == 1:
+        return answers[0][1]
+    parts = tuple(
+        Part(entry.concept.code(), entry.category.code(), entry.site.code(), answer.kind, answer.sentence, answer.measured,
+             answer.criterion) for entry, answer in answers)
+    findings = tuple(finding for _, answer in answers for finding in answer.findings)
+    return replace(answers[0][1], sentence=joined(parts), findings=findings, parts=parts)
+
+
+def _alone(decided: Decided) -> Answer:
+    said, unit = decided.entry, UNITS[decided.entry.unit]
+    point = decided.operating_points.get("default")
     measured = Measurement(said.measurement.code(), 1.0 if point is None else point.positive, unit)
     finding = Finding(said.concept.code(), said.category.code(), said.site.code(), (measured,), acr_category=said.acr_category)
     words = said.measured if point is None else said.positive

@@ -7,8 +7,9 @@ from enum import IntEnum
 
 from vigil.delivery.hl7.alert import Alert, AlertKind, gravest_first
 from vigil.delivery.hl7.profile import Hl7Profile
+from vigil.delivery.hl7.several import category_of
 from vigil.delivery.hl7.subject import Subject
-from vigil.domain.answer import AnswerKind, Finding
+from vigil.domain.answer import Answer, AnswerKind, Finding, Part, gravest_parts_first
 
 DISCLAIMER = "Automated result, unread by a physician. Not for primary diagnosis."
 NOTICE = "Automated message, unread by a physician. Not for primary diagnosis."
@@ -28,6 +29,12 @@ _WITHOUT_NUMBERS = {
     AnswerKind.NEGATIVE: "{what} not detected. This does not exclude it.",
     AnswerKind.INDETERMINATE: "{what}: the model could not decide. This does not exclude it.",
     AnswerKind.MEASURED: "{what} measured.",
+}
+_PART_WORDS = {
+    AnswerKind.POSITIVE: "suspected",
+    AnswerKind.NEGATIVE: "not detected",
+    AnswerKind.INDETERMINATE: "the model could not decide",
+    AnswerKind.NOT_ANALYSED: "not analysed, which is not a negative",
 }
 _ACTIONS = {
     1: "Please look at the images now: ACR category 1 (to be communicated within minutes).",
@@ -58,7 +65,9 @@ def narrative(alert: Alert, subject: Subject, profile: Hl7Profile) -> dict[Slot,
         lines[Slot.ACTION] = "This says nothing about the images: read the study as if there were no AI."
     elif not alert.retracts and action is not None and (not alert.research or alert.override):
         lines[Slot.ACTION] = action
-    if not alert.retracts and len(alert.answer.findings) > 1:
+    if not alert.retracts and alert.answer.parts:
+        lines[Slot.FINDINGS] = _parts(alert, alert.answer)
+    elif not alert.retracts and len(alert.answer.findings) > 1:
         ordered = enumerate(gravest_first(alert.answer.findings), 1)
         lines[Slot.FINDINGS] = "\n".join(_finding(number, finding, alert) for number, finding in ordered)
     lines[Slot.STUDY] = _study(subject, profile)
@@ -103,12 +112,47 @@ def _lower(head: str) -> str:
 
 def _said(alert: Alert) -> str:
     answer = alert.answer
+    if answer.parts:
+        return _grave(alert, answer)
     if answer.kind.analysed and not alert.tells_numbers:
         return _WITHOUT_NUMBERS[answer.kind].format(what=alert.manifest.finding.concept.meaning)
     sentence = _sentence(answer.sentence)
     if answer.reason is not None and not answer.kind.analysed and answer.reason.text.rstrip(".") not in sentence:
         sentence += f" Reason: {_sentence(answer.reason.text)}"
     return sentence
+
+
+def before_of_several(alert: Alert, before: Answer) -> dict[Slot, str]:
+    """What the message before may have said of several findings, at its longest."""
+    head = TEST + f"CORRECTED AI RESULT (revision {alert.revision}, replaces the one sent before), {_HEADS[before.kind]}"
+    return {Slot.HEADLINE: head + _grave(alert, before), Slot.FINDINGS: _parts(alert, before)}
+
+
+def _grave(alert: Alert, answer: Answer) -> str:
+    """Of several findings those that make the answer what it is; the lines of findings tell each."""
+    grave = [part for part in answer.parts if part.kind is answer.kind]
+    return " ".join(
+        _sentence(part.sentence) if part.measured is None or alert.lets_out(part.measured.concept)
+        else _WITHOUT_NUMBERS[part.kind].format(what=part.concept.meaning) for part in grave)
+
+
+def _parts(alert: Alert, answer: Answer) -> str:
+    return "\n".join(
+        _part(alert, answer, number, part) for number, part in enumerate(gravest_parts_first(answer.parts), 1))
+
+
+def _part(alert: Alert, answer: Answer, number: int, part: Part) -> str:
+    """One of a model's several findings, with what was measured of it: also of one that is negative."""
+    told = [_PART_WORDS[part.kind]]
+    if part.measured is not None and alert.lets_out(part.measured.concept):
+        threshold = "" if part.criterion is None else f" (threshold {part.criterion.text()})"
+        told.append(part.measured.text() + threshold)
+    told += [item.text() for finding in answer.findings if finding.concept == part.concept for item in finding.measurements[1:]
+             if alert.lets_out(item.concept)]
+    if (category := category_of(answer, part)) is not None:
+        told.append(f"ACR category {category}")
+    closing = " This does not exclude it." if part.kind in (AnswerKind.NEGATIVE, AnswerKind.INDETERMINATE) else ""
+    return f"Finding {number}: {part.concept.meaning}, {part.site.meaning}: {', '.join(told)}.{closing}"
 
 
 def _finding(number: int, finding: Finding, alert: Alert) -> str:

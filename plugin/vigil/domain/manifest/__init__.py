@@ -4,7 +4,7 @@ The manifest is the author's whole contract: what the model may be run on, how i
 means and what may leave the house. One idea of it stands in each module.
 """
 
-from vigil.domain.manifest.finding import FindingEntry
+from vigil.domain.manifest.finding import Decided, FindingEntry, FurtherFinding
 from vigil.domain.manifest.inputs import SeriesInput
 from vigil.domain.manifest.networks import Locator, Network
 from vigil.domain.manifest.operating import OperatingPoint
@@ -17,8 +17,8 @@ from vigil.domain.manifest.strict import AnyOf, CodeEntry, Range, WhenUnknown
 from vigil.domain.manifest.whole import Manifest
 
 __all__ = [
-    "AnyOf", "AnyPreprocessing", "Asked", "BodyPart", "Channel", "CodeEntry", "Contrast", "FindingEntry",
-    "HyperdenseVolume", "Locator", "Manifest", "Network", "OperatingPoint", "PermittedOutput", "Postprocessing",
-    "Preprocessing", "Quality", "Range", "Regulatory", "RegulatoryStatus", "Scope", "SeriesInput", "TensorPreprocessing",
-    "WhenUnknown",
+    "AnyOf", "AnyPreprocessing", "Asked", "BodyPart", "Channel", "CodeEntry", "Contrast", "Decided", "FindingEntry",
+    "FurtherFinding", "HyperdenseVolume", "Locator", "Manifest", "Network", "OperatingPoint", "PermittedOutput",
+    "Postprocessing", "Preprocessing", "Quality", "Range", "Regulatory", "RegulatoryStatus", "Scope", "SeriesInput",
+    "TensorPreprocessing", "WhenUnknown",
 ]

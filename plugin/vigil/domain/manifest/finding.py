@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from vigil.domain.codes import UNITS
+from vigil.domain.manifest.operating import Calibration, OperatingPoint
 from vigil.domain.manifest.strict import CodeEntry, Name, Strict
 
 
@@ -45,3 +47,22 @@ class FindingEntry(Strict):
             except (LookupError, ValueError, AttributeError) as error:
                 raise ValueError("a sentence may name {value}, {unit} and {threshold}, and nothing else in braces") from error
         return self
+
+
+class FurtherFinding(FindingEntry):
+    """One more that the same run of the model decides."""
+
+    calibration: Calibration | None = None
+    """Of its own score."""
+    operating_points: dict[str, OperatingPoint] = Field(min_length=1)
+    """By the same names as those of the main finding."""
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A finding with what decides it. ``name``: where it stands in the manifest."""
+
+    name: str
+    entry: FindingEntry
+    calibration: Calibration | None
+    operating_points: dict[str, OperatingPoint]

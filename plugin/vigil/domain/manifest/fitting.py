@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vigil.domain.codes import CERTAINTIES, UPTAKE
+from vigil.domain.manifest.finding import Decided
 from vigil.domain.manifest.measurements import UNITS_OF, Count, MeanValue, MeasurementRule, Ratio, Score, Value
 from vigil.domain.manifest.outputs import (
     Classification,
@@ -92,9 +93,11 @@ def _ensemble(manifest: Manifest, input_: TensorPreprocessing) -> None:
         raise ValueError("ensemble.flips: a network of slices is flipped along H and W alone")
     if any(isinstance(output, Detection) for output in manifest.outputs):
         raise ValueError("an ensemble averages probabilities and numbers; of a detection's boxes there is no mean")
-    deciding = deciding_measurement(manifest.finding.decided_by, manifest.measurements)
-    if isinstance(deciding, MeanValue | Ratio):
-        raise ValueError(f"an ensemble is not decided by a {deciding.kind}: a single prediction may have nothing to take it of")
+    for item in manifest.decided:
+        deciding = deciding_measurement(item.entry.decided_by, manifest.measurements)
+        if isinstance(deciding, MeanValue | Ratio):
+            raise ValueError(f"an ensemble is not decided by a {deciding.kind}: a single prediction may have nothing to take it "
+                             "of")
     if rule.abstain_above_spread is not None and manifest.finding.measured:
         raise ValueError("ensemble.abstain_above_spread goes with a finding that decides")
 
@@ -155,9 +158,9 @@ def _measurement(rule: MeasurementRule, regions: set[str], outputs: dict[str, Ou
 
 def _uptake(manifest: Manifest) -> None:
     """A mean is told in the unit that the voxels have."""
-    deciding = deciding_measurement(manifest.finding.decided_by, manifest.measurements)
+    units = {item.entry.decided_by or manifest.measurements[0].name: item.entry.unit for item in manifest.decided}
     for rule in manifest.measurements:
-        unit = manifest.finding.unit if rule is deciding else rule.unit
+        unit = units.get(rule.name, rule.unit)
         if isinstance(rule, MeanValue) and (unit == UPTAKE.value) != (manifest.reference.values == "suv-bw"):
             raise ValueError(f"measurement '{rule.name}': a mean is told in '{UPTAKE.value}' where the first input has values "
                              "'suv-bw', and nowhere else")
@@ -179,22 +182,36 @@ def _finding(manifest: Manifest, regions: set[str]) -> None:
     measurements = {rule.name: rule for rule in manifest.measurements}
     if len(measurements) != len(manifest.measurements):
         raise ValueError("each of measurements must have a name of its own")
-    deciding = deciding_measurement(manifest.finding.decided_by, manifest.measurements)
-    if deciding is None:
-        raise ValueError(f"finding.decided_by '{manifest.finding.decided_by}' is none of measurements")
+    deciding = [_deciding(item, manifest).name for item in manifest.decided]
+    if len(set(deciding)) != len(deciding):
+        raise ValueError("further_findings: each finding is decided by a measurement of its own ('decided_by')")
     for rule in manifest.measurements:
-        if (rule.concept is None) != (rule is deciding):
+        if (rule.concept is None) != (rule.name in deciding):
             raise ValueError(f"measurement '{rule.name}': concept and unit stand in every measurement but the one that decides; "
                              "the finding says that one's ('measurement' and 'unit')")
-    _unit("finding.unit", deciding, manifest.finding.unit)
+    for item in manifest.decided:
+        _decided(item, _deciding(item, manifest), regions)
+
+
+def _deciding(item: Decided, manifest: Manifest) -> MeasurementRule:
+    rule = deciding_measurement(item.entry.decided_by, manifest.measurements)
+    if rule is None:
+        raise ValueError(f"{item.name}.decided_by '{item.entry.decided_by}' is none of measurements")
+    return rule
+
+
+def _decided(item: Decided, deciding: MeasurementRule, regions: set[str]) -> None:
+    """Of one finding. What stands beside the main one in the manifest is called as it stands there."""
+    entry, beside = item.entry, "" if item.name == "finding" else f"{item.name}."
+    _unit(f"{item.name}.unit", deciding, entry.unit)
     if isinstance(deciding, Score):
-        _certainty("finding.measurement", manifest.finding.measurement)
-    if manifest.finding.region is not None and manifest.finding.region not in regions:
-        raise ValueError(f"finding.region '{manifest.finding.region}' is none of postprocessing.regions")
-    if manifest.calibration is not None and not isinstance(deciding, Score):
-        raise ValueError("calibration is of a score; the measurement that decides is none")
-    if isinstance(deciding, Count) and any(point.positive < 1 for point in manifest.operating_points.values()):
-        raise ValueError("operating_points: a count is positive from 1 on at the lowest")
+        _certainty(f"{item.name}.measurement", entry.measurement)
+    if entry.region is not None and entry.region not in regions:
+        raise ValueError(f"{item.name}.region '{entry.region}' is none of postprocessing.regions")
+    if item.calibration is not None and not isinstance(deciding, Score):
+        raise ValueError(f"{beside}calibration is of a score; the measurement that decides is none")
+    if isinstance(deciding, Count) and any(point.positive < 1 for point in item.operating_points.values()):
+        raise ValueError(f"{beside}operating_points: a count is positive from 1 on at the lowest")
 
 
 def deciding_measurement(name: str | None, rules: Sequence[MeasurementRule]) -> MeasurementRule | None:

@@ -9,6 +9,17 @@ from pydantic import Field
 from vigil.domain.manifest.strict import Finite, Name, Strict
 
 
+class GoldenPart(Strict):
+    """What is known of one of several findings."""
+
+    finding: str
+    """The value of its concept's code."""
+    kind: Literal["positive", "negative", "indeterminate", "not-analysed"]
+    value: Finite | None = None
+    """In the unit of the finding."""
+    tolerance: Finite = Field(default=0.0, ge=0)
+
+
 class GoldenCase(Strict):
     name: str = Field(min_length=1, max_length=64)
     file: str
@@ -24,3 +35,5 @@ class GoldenCase(Strict):
     """Largest difference of the value that is accepted."""
     region_tolerance: Finite = Field(default=0.001, ge=0, le=1)
     """Largest share of a region's voxels that may differ."""
+    parts: tuple[GoldenPart, ...] = ()
+    """Of a model of several findings, for each one; ``kind`` and ``value`` are then those of the gravest."""

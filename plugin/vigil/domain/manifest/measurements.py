@@ -88,3 +88,8 @@ UNITS_OF: dict[str, frozenset[str]] = {
     "value": frozenset(UNITS),
 }
 """A share is told in per cent: one decimal of a number from 0 to 1 would decide too coarsely."""
+
+
+def region_of(rule: MeasurementRule) -> str | None:
+    """The region that it is measured in, where it is of one."""
+    return None if isinstance(rule, Score | Value) else rule.region

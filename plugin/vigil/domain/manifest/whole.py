@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from vigil.domain.manifest.ensemble import Ensemble
 from vigil.domain.manifest.feeding import insist_every_input_is_fed
-from vigil.domain.manifest.finding import FindingEntry
+from vigil.domain.manifest.finding import Decided, FindingEntry, FurtherFinding
 from vigil.domain.manifest.fitting import insist_the_parts_fit
 from vigil.domain.manifest.golden import GoldenCase
 from vigil.domain.manifest.inputs import MOST_INPUTS, SeriesInput
@@ -21,8 +21,11 @@ from vigil.domain.manifest.postprocessing import HyperdenseVolume, Postprocessin
 from vigil.domain.manifest.preprocessing import AnyPreprocessing, TensorPreprocessing
 from vigil.domain.manifest.regulatory import Regulatory
 from vigil.domain.manifest.scope import Scope
+from vigil.domain.manifest.several import insist_each_can_be_told
 from vigil.domain.manifest.strategy import Strategy, WholeVolume
 from vigil.domain.manifest.strict import Strict
+
+MOST_FURTHER_FINDINGS = 15
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")]
 
@@ -54,6 +57,8 @@ class Manifest(Strict):
     """Of the score that decides."""
     operating_points: dict[str, OperatingPoint] = Field(default_factory=dict)
     finding: FindingEntry
+    further_findings: tuple[FurtherFinding, ...] = Field(default=(), max_length=MOST_FURTHER_FINDINGS)
+    """What the same run decides beside the main one."""
     time_limit_s: float = Field(default=900.0, ge=1, le=7200)
     """A run that takes longer is ended, and the study answered "failed"."""
     golden: tuple[GoldenCase, ...] = ()
@@ -75,10 +80,14 @@ class Manifest(Strict):
             raise ValueError("operating_points needs one named 'default'")
         if self.finding.measured and self.operating_points:
             raise ValueError("a finding that is 'measured' has no operating points")
+        if self.further_findings:
+            insist_each_can_be_told(self)
         insist_every_input_is_fed(self)
         if isinstance(self.preprocessing, TensorPreprocessing):
             insist_the_parts_fit(self)
             return self
+        if self.further_findings:
+            raise ValueError("further_findings go with preprocessing of kind 'tensor'")
         if any(series.dimensions == 2 for series in self.inputs):
             raise ValueError("an input of dimensions 2 goes with preprocessing of kind 'tensor'")
         described = self.outputs or self.measurements or self.calibration or self.locator or self.ensemble
@@ -94,6 +103,18 @@ class Manifest(Strict):
     @property
     def reference(self) -> SeriesInput:
         return self.inputs[0]
+
+    @property
+    def decided(self) -> tuple[Decided, ...]:
+        """Every finding, the main one first."""
+        further = (Decided(f"further_findings[{index}]", item, item.calibration, item.operating_points)
+                   for index, item in enumerate(self.further_findings))
+        return Decided("finding", self.finding, self.calibration, self.operating_points), *further
+
+    @property
+    def acr_category(self) -> int | None:
+        """The gravest that a finding of the model may have."""
+        return min((item.entry.acr_category for item in self.decided if item.entry.acr_category is not None), default=None)
 
     @property
     def networks(self) -> tuple[Network, ...]:
