@@ -86,17 +86,11 @@ def _place(ds: Dataset, sources: Sequence[Dataset]) -> Iterator[str]:
 
 def _title(report: Dataset) -> Iterator[str]:
     title = report.ConceptNameCodeSequence[0]
-    tracked = {_tracked(group) for group in groups(report)}
-    outlined = {_tracked(group) for group in groups(report) if any(item.ValueType == "SCOORD" for item in group.ContentSequence)}
-    drawn = bool(outlined) and outlined == tracked
+    drawn = any(item.ValueType == "SCOORD" for item in tree(report))
     if drawn and (title.CodingSchemeDesignator != "DCM" or title.CodeValue not in MEASUREMENT_REPORTS):
-        yield f"every finding is drawn, and its title {title.CodeValue} is not in CID 7021"
+        yield f"it draws regions, and its title {title.CodeValue} is not in CID 7021"
     if not drawn and (title.CodeValue, title.CodingSchemeDesignator) != OWN_TITLE:
-        yield f"not every finding is drawn, and its title is {title.CodeValue} instead of {OWN_TITLE[0]}"
-
-
-def _tracked(group: Dataset) -> str:
-    return next((str(item.UID) for item in group.ContentSequence if concept(item) == "112040"), "")
+        yield f"it draws nothing, and its title is {title.CodeValue} instead of {OWN_TITLE[0]}"
 
 
 def _observer(report: Dataset) -> Iterator[str]:

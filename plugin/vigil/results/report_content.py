@@ -24,7 +24,7 @@ from vigil.results import wording
 from vigil.results.document import sr_code
 from vigil.results.key_slices import located, shown_slices
 from vigil.results.patient_study import encodable
-from vigil.results.report_groups import PRESENCE, measurement_groups
+from vigil.results.report_groups import PRESENCE, Ungrouped, measurement_groups
 from vigil.results.request import ResultRequest
 
 CONTAINS = RelationshipTypeValues.CONTAINS
@@ -36,7 +36,7 @@ STATUS = {
 
 def report_content(request: ResultRequest, document: Dataset) -> ContainerContentItem:
     """The root container. ``document``: the object that will hold it; its character set bounds the text."""
-    groups = measurement_groups(request, document)
+    groups, ungrouped = measurement_groups(request, document)
     drawn = _every_group_is_drawn(groups)
     title = codes.MEASUREMENT_REPORT if drawn else codes.AI_RESULT
     root = ContainerContentItem(name=CodedConcept.from_code(sr_code(title)), template_id="1500")
@@ -56,7 +56,7 @@ def report_content(request: ResultRequest, document: Dataset) -> ContainerConten
         for group in groups:
             measurements.ContentSequence.extend(group)
         content.append(measurements)
-    content.append(_evaluations(request, document))
+    content.append(_evaluations(request, document, ungrouped))
     root.ContentSequence = content
     _separate(root)
     return root
@@ -105,18 +105,31 @@ def observer(request: ResultRequest, document: Dataset) -> sr.ObservationContext
     return sr.ObservationContext(observer_device_context=sr.ObserverContext(dicom_codes.DCM.Device, identity))
 
 
-def _evaluations(request: ResultRequest, document: Dataset) -> ContainerContentItem:
+def _evaluations(request: ResultRequest, document: Dataset, ungrouped: dict[Code, Ungrouped]) -> ContainerContentItem:
     """Qualitative Evaluations (TID 1500): the answer for the study, coded, and as a sentence that needs nothing else."""
     container = _container(sr_code(codes.QUALITATIVE_EVALUATIONS))
     for concept, value in _coded_answers(request):
-        container.ContentSequence.append(
-            CodeContentItem(name=sr_code(concept), value=sr_code(value), relationship_type=CONTAINS)
-        )
+        evaluation = CodeContentItem(name=sr_code(concept), value=sr_code(value), relationship_type=CONTAINS)
+        if concept in ungrouped:
+            evaluation.ContentSequence = _of_no_group(ungrouped[concept])
+        container.ContentSequence.append(evaluation)
     for name, text in _texts(request):
         container.ContentSequence.append(
             TextContentItem(name=sr_code(name), value=encodable(text, document), relationship_type=CONTAINS)
         )
     return container
+
+
+def _of_no_group(told: Ungrouped) -> ContentSequence:
+    """Where it was looked for, and the numbers from which it was inferred: TID 1500 is extensible, and foresees no more of an
+    evaluation than its value."""
+    content = ContentSequence()
+    content.append(CodeContentItem(
+        name=dicom_codes.SCT.FindingSite, value=sr_code(told.site), relationship_type=RelationshipTypeValues.HAS_CONCEPT_MOD))
+    for measurement in told.measurements:
+        measurement[0].RelationshipType = RelationshipTypeValues.INFERRED_FROM.value
+        content.extend(measurement)
+    return content
 
 
 def _coded_answers(request: ResultRequest) -> list[tuple[Code, Code]]:

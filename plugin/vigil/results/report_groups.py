@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from highdicom import sr
@@ -28,7 +29,8 @@ PRESENCE = {
 
 @dataclass(frozen=True)
 class _Subject:
-    """What a group is about. ``presence``: None of what is only measured."""
+    """What a group is about. ``presence``: None of what is only measured. ``region``: its outline, ``segment``: its segment,
+    where there is one."""
 
     tracking: Tracking
     concept: Code
@@ -36,37 +38,70 @@ class _Subject:
     site: Code
     measurements: tuple[Measurement, ...]
     presence: Code | None
+    region: sr.ImageRegion | None = None
+    segment: Segment | None = None
 
 
-def measurement_groups(request: ResultRequest, document: Dataset) -> list[ContentSequence]:
+@dataclass(frozen=True)
+class Ungrouped:
+    """One of several findings that is told under Qualitative Evaluations, with what a group would have told of it."""
+
+    site: Code
+    measurements: tuple[sr.Measurement, ...]
+
+
+def measurement_groups(request: ResultRequest, document: Dataset) -> tuple[list[ContentSequence], dict[Code, Ungrouped]]:
     """For a finding TID 1410 with its outline on the key slice and TID 1411 with its segment, as far as there are such;
     TID 1501 where there is neither. Without a finding one TID 1501: what was looked for and how much of it was measured.
-    None where nothing was analysed.
+    None where nothing was analysed. Then, by concept, those of several findings that have no group.
 
     The planar group and its volumetric sibling bear the same tracking UID: viewers join them by it, and OHIF 3.12 (its
     issue 3390) opens a segment's group only so. What was measured stands in the volumetric one alone, lest it be told
     twice.
     """
-    if not request.answer.kind.analysed:
-        return []
-    outlined = {segment.finding_number: segment for segment in segments(request)}
     algorithm = _algorithm(request, document)
+    grouped, others = _apart(request)
     groups = []
-    for item in located(request):
-        finding, segment = item.finding, outlined.get(item.number)
-        subject = _Subject(
-            Tracking.of(request, item.number), finding.concept, finding.category, finding.site, finding.measurements,
-            PRESENCE.get(request.answer.kind_of(finding)),
-        )
-        region = _region(request, item)
-        if segment is None:
-            groups.append(_group(request, subject, region, algorithm))
+    for subject in grouped:
+        if subject.segment is None:
+            groups.append(_group(subject, subject.region, algorithm))
             continue
-        if region is not None:
-            groups.append(_group(request, replace(subject, measurements=()), region, algorithm))
-        groups.append(_group(request, subject, _referenced_segment(request, segment), algorithm))
-    groups += [_group(request, subject, None, algorithm) for subject in _not_found(request)]
-    return groups
+        if subject.region is not None:
+            groups.append(_group(replace(subject, measurements=()), subject.region, algorithm))
+        groups.append(_group(subject, _referenced_segment(request, subject.segment), algorithm))
+    return groups, {
+        other.concept: Ungrouped(other.site, tuple(_measurement(told, algorithm) for told in other.measurements))
+        for other in others
+    }
+
+
+def _apart(request: ResultRequest) -> tuple[list[_Subject], list[_Subject]]:
+    """Those that have groups, and those of several findings that have none: beside an outline what has none, and beside a
+    segment what has neither.
+
+    So a report of what was found beside what was not is still one that viewers draw. And PixelMed's checker, the only one of
+    templates, holds every group of a report that has a region against TID 1410 or 1411, which demand one of each.
+    """
+    if not request.answer.kind.analysed:
+        return [], []
+    subjects = [*_found(request), *_not_found(request)]
+    if not request.answer.parts:
+        return subjects, []
+    outlined = [subject for subject in subjects if subject.region is not None]
+    grouped = outlined or [subject for subject in subjects if subject.segment is not None] or subjects
+    return grouped, [subject for subject in subjects if subject not in grouped]
+
+
+def _found(request: ResultRequest) -> list[_Subject]:
+    outlined = {segment.finding_number: segment for segment in segments(request)}
+    return [
+        _Subject(
+            Tracking.of(request, item.number), item.finding.concept, item.finding.category, item.finding.site,
+            _let_out(request, item.finding.measurements), PRESENCE.get(request.answer.kind_of(item.finding)),
+            _region(request, item), outlined.get(item.number),
+        )
+        for item in located(request)
+    ]  # fmt: skip
 
 
 def _not_found(request: ResultRequest) -> list[_Subject]:
@@ -77,25 +112,28 @@ def _not_found(request: ResultRequest) -> list[_Subject]:
         return [
             _Subject(
                 Tracking.of_part(request, number), part.concept, part.category, part.site,
-                (part.measured,) if part.measured is not None else (), PRESENCE.get(part.kind, codes.NOT_ANALYSED),
+                _let_out(request, (part.measured,)), PRESENCE.get(part.kind, codes.NOT_ANALYSED),
             )
             for number, part in enumerate(answer.parts, start=1) if part.concept not in found
         ]  # fmt: skip
     if found:
         return []
-    entry, measured = request.manifest.finding, answer.measured
+    entry = request.manifest.finding
     return [_Subject(
         Tracking.of(request, 0), entry.concept.code(), entry.category.code(), entry.site.code(),
-        (measured,) if measured is not None else (), PRESENCE.get(answer.kind),
+        _let_out(request, (answer.measured,)), PRESENCE.get(answer.kind),
     )]  # fmt: skip
 
 
+def _let_out(request: ResultRequest, measurements: Iterable[Measurement | None]) -> tuple[Measurement, ...]:
+    return tuple(told for told in measurements if told is not None and request.lets_out(told))
+
+
 def _group(
-    request: ResultRequest, subject: _Subject, region: sr.ImageRegion | sr.ReferencedSegment | None,
-    algorithm: sr.AlgorithmIdentification,
+    subject: _Subject, region: sr.ImageRegion | sr.ReferencedSegment | None, algorithm: sr.AlgorithmIdentification,
 ) -> ContentSequence:  # fmt: skip
     tracking = sr.TrackingIdentifier(uid=subject.tracking.uid, identifier=subject.tracking.identifier)
-    measurements = [_measurement(told, algorithm) for told in subject.measurements if request.lets_out(told)]
+    measurements = [_measurement(told, algorithm) for told in subject.measurements]
     evaluations = [] if subject.presence is None else [
         sr.QualitativeEvaluation(sr_code(subject.concept), sr_code(subject.presence))]
     sites = [sr.FindingSite(anatomic_location=sr_code(subject.site))]
