@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vigil.domain.answer import AnswerKind, quantity
-from vigil.domain.codes import CERTAINTIES
-from vigil.domain.manifest import Manifest, PermittedOutput
+from vigil.domain.manifest import Manifest
 from vigil.domain.manifest.ensemble import Ensemble
 from vigil.inference.decide import Judgement
 from vigil.inference.regions import Understood
@@ -78,8 +77,7 @@ def weighed(judgement: Judgement, spread: float | None, manifest: Manifest) -> t
     if rule is None or spread is None:
         return judgement, ()
     measured = judgement.measured
-    kind = PermittedOutput.SCORE if measured.concept in CERTAINTIES else PermittedOutput.MEASUREMENT
-    numbers = kind in manifest.regulatory.permitted_outputs
+    numbers = manifest.regulatory.lets_out(measured.concept)
     said = quantity(f"{spread:.2f}", measured.unit)
     limit = rule.abstain_above_spread
     if limit is None or spread <= limit:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vigil.domain.answer import AnswerKind
-from vigil.domain.manifest import PermittedOutput
 from vigil.results import wording
 from vigil.results.key_slices import bearing_slices, captured_slices, located
 from vigil.results.lettering import Colour
@@ -32,8 +31,7 @@ def legend(request: ResultRequest) -> tuple[Entry, ...]:
     entries = []
     for item in findings[:MOST_ENTRIES]:
         parts = [f"{item.number}  {item.finding.concept.meaning}" if len(findings) > 1 else item.finding.concept.meaning]
-        if request.permits(PermittedOutput.MEASUREMENT):
-            parts.extend(number.text() for number in item.finding.measurements[:1] if request.lets_out(number))
+        parts.extend(number.text() for number in item.finding.measurements[:1] if request.lets_out(number))
         if item.key_slice is not None and len(request.sources) > 1:
             parts.append(wording.image_words(request, item.key_slice))
         entries.append(Entry(", ".join(parts), colour_of(item.number)))

@@ -75,11 +75,12 @@ class Alert:
 
     @property
     def tells_numbers(self) -> bool:
-        """Whether the model's clearance lets the number out that the sentence bears; a triage-only one says that, never how
-        much."""
-        measured = self.answer.measured
-        if measured is not None:
-            return self.lets_out(measured.concept)
+        """Whether the model's clearance lets the numbers out that sentence and notes bear, of several findings of each; a
+        triage-only one says that, never how much."""
+        measured = [part.measured for part in self.answer.parts] or [self.answer.measured]
+        known = [item for item in measured if item is not None]
+        if known:
+            return all(self.lets_out(item.concept) for item in known)
         return bool(self.manifest.regulatory.permitted_outputs & {PermittedOutput.MEASUREMENT, PermittedOutput.SCORE})
 
     def lets_out(self, concept: Code) -> bool:

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 
-from vigil.delivery.hl7.alert import Alert, AlertKind, gravest_first
+from vigil.delivery.hl7.alert import Alert, AlertKind
 from vigil.delivery.hl7.escape import escape, wrapped
 from vigil.delivery.hl7.profile import AcrIn, Hl7Profile, LinkAs, StudyUidAs, Version
 from vigil.delivery.hl7.segment import TEXT_LIMIT, coded, components, segment, timestamp
-from vigil.delivery.hl7.several import category_of, groups_of
+from vigil.delivery.hl7.several import (
+    ANSWERS,
+    DIAGNOSTIC_FINDING,
+    category_of,
+    coded_part,
+    flag_of,
+    groups_of,
+    names_of,
+)
 from vigil.delivery.hl7.subject import Subject
-from vigil.delivery.hl7.wording import Slot, before_of_several, narrative, remarks
+from vigil.delivery.hl7.values import number, numbers_of
+from vigil.delivery.hl7.wording import Slot, before_of_several, narrative, place_of, remarks
 from vigil.domain import codes
-from vigil.domain.answer import Answer, AnswerKind, Criterion, Measurement, Part
+from vigil.domain.answer import Answer, AnswerKind, Criterion, Measurement
 from vigil.domain.concepts import Code
 
 FINDINGS_TEXT = Code("59776-5", "LN", "Procedure findings")
-DIAGNOSTIC_FINDING = Code("18782-3", "LN", "Radiology Study observation")
 DOCUMENT = Code("55112-7", "LN", "Document summary")
-_ANSWERS = {
-    AnswerKind.POSITIVE: codes.PRESENT,
-    AnswerKind.NEGATIVE: codes.ABSENT,
-    AnswerKind.INDETERMINATE: codes.INDETERMINATE,
-    AnswerKind.MEASURED: codes.MEASURED,
-    AnswerKind.NOT_ANALYSED: codes.NOT_ANALYSED,
-    AnswerKind.FAILED: codes.FAILED,
-}
 _EQUIPMENT_LIMIT = 22
 _LONGEST_LINK = {(LinkAs.RP, Version.V231): 200, (LinkAs.RP, Version.V24): 200} | {
     (LinkAs.ST, version): TEXT_LIMIT for version in Version
@@ -85,11 +84,11 @@ class _Writer:
         said: Code | None = None
         if not self._alert.retracts:
             if not kind.analysed or kind is AnswerKind.MEASURED:
-                said, value = codes.ANALYSIS_STATUS, _ANSWERS[kind]
+                said, value = codes.ANALYSIS_STATUS, ANSWERS[kind]
             elif disease and kind is AnswerKind.POSITIVE:
                 said, value = DIAGNOSTIC_FINDING, concept
             else:
-                said, value = concept, _ANSWERS[kind]
+                said, value = concept, ANSWERS[kind]
             self._computed(value_type, said, self._coded(value), producer=self._category_in(AcrIn.OBX_15))
         for other in (concept, codes.ANALYSIS_STATUS, *((DIAGNOSTIC_FINDING,) if disease else ())):
             if other != said:
@@ -103,14 +102,14 @@ class _Writer:
         now, is erased there."""
         said: set[tuple[Code, str]] = set()
         for group, part in () if self._alert.retracts else groups_of(self._alert.answer):
-            name, value = _coded_part(part)
+            name, value = coded_part(part)
             category = category_of(self._alert.answer, part)
             producer = self._coded_category(category) if self._profile.acr_category is AcrIn.OBX_15 else ""
-            self._computed(self._profile.coded, name, self._coded(value), group=group, flag=_flag_of(part.kind, category),
+            self._computed(self._profile.coded, name, self._coded(value), group=group, flag=flag_of(part.kind, category),
                            producer=producer)
             said.add((name, group))
         main = self._alert.manifest.finding.concept.code()
-        before = [*((name, "1") for name in _names_of(main)), *self._of_several_before(), (codes.ANALYSIS_STATUS, "1")]
+        before = [*((name, "1") for name in names_of(main)), *self._of_several_before(), (codes.ANALYSIS_STATUS, "1")]
         for name, group in dict.fromkeys(before):
             if (name, group) not in said:
                 self._erase(name, self._profile.coded, group)
@@ -119,7 +118,7 @@ class _Writer:
         """What the message before may have said of several findings, by group."""
         before = self._before
         return [] if before is None else [
-            (name, group) for group, part in groups_of(before) for name in _names_of(part.concept)]
+            (name, group) for group, part in groups_of(before) for name in names_of(part.concept)]
 
     @property
     def _before(self) -> Answer | None:
@@ -128,12 +127,12 @@ class _Writer:
     def values(self) -> None:
         if not self._profile.values:
             return
-        numbers = [] if self._alert.retracts else _numbers(self._alert.answer)
+        numbers = [] if self._alert.retracts else numbers_of(self._alert.answer)
         told = [item for item in numbers if self._alert.lets_out(item[0].concept)]
         for measurement, criterion, group in told:
             self._value(measurement, criterion, group)
         before = self._before
-        said = [(item.concept, group) for item, _, group in ([] if before is None else _numbers(before))]
+        said = [(item.concept, group) for item, _, group in ([] if before is None else numbers_of(before))]
         stands = {(item.concept, group) for item, _, group in told}
         for concept, group in dict.fromkeys([(self._alert.manifest.finding.measurement.code(), "1"), *said]):
             if (concept, group) not in stands and self._alert.lets_out(concept):
@@ -158,7 +157,7 @@ class _Writer:
             category = category_of(answer, part)
             if category is not None:
                 self._add(self._profile.coded, codes.ACR_CATEGORY, self._coded_category(category), group=group,
-                          flag=_flag_of(part.kind, category))
+                          flag=flag_of(part.kind, category))
                 said.add(group)
         if not answer.parts and (value := self._category_in(AcrIn.OBX)):
             self._add(self._profile.coded, codes.ACR_CATEGORY, value, group="1", flag=_flag(self._alert))
@@ -189,11 +188,11 @@ class _Writer:
             flag = _flag(alert) if slot in (Slot.HEADLINE, Slot.ACTION) else ""
             headline = slot is Slot.HEADLINE and not self._profile.coded_answer
             for position, line in enumerate(lines, 1):
-                self._add("TX", FINDINGS_TEXT, escape(line), group=_place(slot, position), flag=flag, status=status,
+                self._add("TX", FINDINGS_TEXT, escape(line), group=place_of(slot, position), flag=flag, status=status,
                           producer=self._category_in(AcrIn.OBX_15) if headline and position == 1 else "")
             if replaces:  # a receiver that replaces line by line must not keep half of the old text
                 for position in range(len(lines) + 1, self._lines_before(slot) + 1):
-                    self._add("TX", FINDINGS_TEXT, "", group=_place(slot, position), status="D")
+                    self._add("TX", FINDINGS_TEXT, "", group=place_of(slot, position), status="D")
         if not self._profile.notes:
             return
         notes = [line for note in remarks(self._alert) for line in wrapped(note, TEXT_LIMIT)]
@@ -226,7 +225,7 @@ class _Writer:
         flag = _flag(self._alert)
         for own, part in groups_of(self._alert.answer):
             if own == group:
-                flag = _flag_of(part.kind, category_of(self._alert.answer, part))
+                flag = flag_of(part.kind, category_of(self._alert.answer, part))
         self._computed(
             "NM", measurement.concept, value, unit=self._coded(measurement.unit), limit=limit, group=group, flag=flag)
 
@@ -284,42 +283,6 @@ class _Writer:
         self.lines.append(segment("OBX", fields))
 
 
-def _numbers(answer: Answer) -> Iterator[tuple[Measurement, Criterion | None, str]]:
-    """The value that the answer was decided on, then those of the findings, the gravest first, each finding in a group of
-    its own where there are several. Of a model of several findings the values of each in its group."""
-    if answer.parts:
-        for group, part in groups_of(answer):
-            if part.measured is not None:
-                yield part.measured, part.criterion, group
-            for finding in answer.findings:
-                if finding.concept == part.concept:
-                    yield from ((item, None, group) for item in finding.measurements
-                                if part.measured is None or item.concept != part.measured.concept)
-        return
-    if answer.measured is not None:
-        yield answer.measured, answer.criterion, "1"
-    several = len(answer.findings) > 1
-    for position, finding in enumerate(gravest_first(answer.findings), 1):
-        for measurement in finding.measurements:
-            if several or answer.measured is None or measurement.concept != answer.measured.concept:
-                yield measurement, None, str(position + 1) if several else "1"
-
-
-def _place(slot: Slot, position: int) -> str:
-    """OBX-4 of a line of text. Observations of one identifier differ in it, or each would replace the one before."""
-    place = "1" if slot is Slot.HEADLINE else f"1.{slot.value}"
-    return place if position == 1 else f"{place}.{position}" if slot is not Slot.HEADLINE else f"1.1.{position}"
-
-
-def number(value: float, threshold: float | None = None) -> str:
-    """A number with one decimal, or as many as it takes to stand on its own side of the threshold: 4.97 is not 5.0."""
-    for decimals in range(1, 7):
-        shown = f"{value:.{decimals}f}"
-        if threshold is None or (float(shown) >= threshold) == (value >= threshold):
-            return shown
-    return repr(value)
-
-
 def _status(alert: Alert, profile: Hl7Profile) -> str:
     """OBX-11 (table 0085): D withdrawn, W wrong patient, X no result; else the profile's, unverified by default."""
     if alert.kind is AlertKind.WITHDRAWAL:
@@ -334,20 +297,4 @@ def _flag(alert: Alert) -> str:
     a normal study."""
     if alert.retracts or alert.answer.kind is not AnswerKind.POSITIVE:
         return ""
-    return _flag_of(alert.answer.kind, alert.acr_category)
-
-
-def _flag_of(kind: AnswerKind, category: int | None) -> str:
-    return "" if kind is not AnswerKind.POSITIVE else "AA" if category == 1 else "A"
-
-
-def _coded_part(part: Part) -> tuple[Code, Code]:
-    """Name and value of one of several findings."""
-    if part.kind is AnswerKind.POSITIVE and DIAGNOSTIC_FINDING in _names_of(part.concept):
-        return DIAGNOSTIC_FINDING, part.concept
-    return part.concept, _ANSWERS[part.kind]
-
-
-def _names_of(concept: Code) -> tuple[Code, ...]:
-    """Under which a finding may have been told."""
-    return (concept,) if concept.scheme.startswith("99") else (concept, DIAGNOSTIC_FINDING)
+    return flag_of(alert.answer.kind, alert.acr_category)

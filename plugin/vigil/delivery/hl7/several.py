@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vigil.domain.answer import Answer, Part
+from vigil.domain import codes
+from vigil.domain.answer import Answer, AnswerKind, Part
+from vigil.domain.concepts import Code
+
+DIAGNOSTIC_FINDING = Code("18782-3", "LN", "Radiology Study observation")
+ANSWERS = {
+    AnswerKind.POSITIVE: codes.PRESENT,
+    AnswerKind.NEGATIVE: codes.ABSENT,
+    AnswerKind.INDETERMINATE: codes.INDETERMINATE,
+    AnswerKind.MEASURED: codes.MEASURED,
+    AnswerKind.NOT_ANALYSED: codes.NOT_ANALYSED,
+    AnswerKind.FAILED: codes.FAILED,
+}
 
 
 def groups_of(answer: Answer) -> Iterator[tuple[str, Part]]:
@@ -15,3 +27,20 @@ def groups_of(answer: Answer) -> Iterator[tuple[str, Part]]:
 def category_of(answer: Answer, part: Part) -> int | None:
     """The ACR category of one of several findings."""
     return next((item.acr_category for item in answer.findings if item.concept == part.concept), None)
+
+
+def coded_part(part: Part) -> tuple[Code, Code]:
+    """Name and value of one of several findings."""
+    if part.kind is AnswerKind.POSITIVE and DIAGNOSTIC_FINDING in names_of(part.concept):
+        return DIAGNOSTIC_FINDING, part.concept
+    return part.concept, ANSWERS[part.kind]
+
+
+def names_of(concept: Code) -> tuple[Code, ...]:
+    """Under which a finding may have been told."""
+    return (concept,) if concept.scheme.startswith("99") else (concept, DIAGNOSTIC_FINDING)
+
+
+def flag_of(kind: AnswerKind, category: int | None) -> str:
+    """OBX-8 of one of them, as of a single finding."""
+    return "" if kind is not AnswerKind.POSITIVE else "AA" if category == 1 else "A"

@@ -55,6 +55,12 @@ class Slot(IntEnum):
     DISCLAIMER = 6
 
 
+def place_of(slot: Slot, position: int) -> str:
+    """OBX-4 of a line of text. Observations of one identifier differ in it, or each would replace the one before."""
+    place = "1" if slot is Slot.HEADLINE else f"1.{slot.value}"
+    return place if position == 1 else f"{place}.{position}" if slot is not Slot.HEADLINE else f"1.1.{position}"
+
+
 def narrative(alert: Alert, subject: Subject, profile: Hl7Profile) -> dict[Slot, str]:
     """The text of the message, one thought a line; the headline alone says what happened."""
     lines = {Slot.HEADLINE: (TEST if profile.test else "") + _headline(alert)}
