@@ -394,6 +394,7 @@ CASES: dict[str, Callable[[], Case]] = {
     **{kind.value: (lambda kind=kind: of_kind(kind)) for kind in AnswerKind},
     "two findings": two_findings,
     "several findings": several,
+    "several not drawn": lambda: several(frozenset({PermittedOutput.NOTIFICATION, PermittedOutput.SCORE})),
     "oblique latin-1 512": lambda: of_study(patient=LATIN, matrix=512, slices=12, oblique=True),
     "japanese 256": lambda: of_study(patient=JAPANESE, matrix=256, slices=20),
     "utf-8": of_study,

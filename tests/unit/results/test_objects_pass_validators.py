@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK
 from pydicom import Dataset, dcmread
-from result_cases import DIAMETER, STARTED, request, study
+from result_cases import DIAMETER, MAIN, MASS, OEDEMA, STARTED, request, study
 from result_files import Write, Written
 from written_cases import write_all
 
@@ -26,10 +26,11 @@ from vigil.results.objects import Role
 DRAWN = {
     "positive", "measured", "two findings", "oblique latin-1 512", "japanese 256", "utf-8", "cleared", "multi-frame",
     "radiograph 2500", "radiograph inverted", "mammogram", "heat map", "ordered", "no body part", "superseding",
+    "several findings",
 }  # fmt: skip
 DIFFERENT = {
     "positive", "negative", "measured", "not-analysed", "triage only", "two findings", "multi-frame", "radiograph 2500",
-    "japanese 256", "superseding", "several findings",
+    "japanese 256", "superseding", "several findings", "several not drawn",
 }  # fmt: skip
 """Reports that differ in what a template says: PixelMed takes seconds a report, and the others have the trees of these."""
 READ = {"positive", "negative", "indeterminate", "measured", "oblique latin-1 512", "japanese 256", "multi-frame"}
@@ -115,6 +116,13 @@ def test_an_independent_reader_reads_both_of_two_findings_and_their_segments(cas
     asked = {number: finding.measurements[0].value for number, finding in enumerate(case.asked.answer.findings, start=1)}
     assert told == pytest.approx(asked, abs=1e-3)
     assert len(told) == 2
+
+
+def test_an_independent_reader_reads_of_several_findings_the_one_that_is_drawn_or_all(cases: dict[str, Written]) -> None:
+    for name, expected in (("several findings", {MASS: 72.0}), ("several not drawn", {MAIN: 12.0, MASS: 72.0, OEDEMA: 44.0})):
+        read = {item["Finding"]["CodeValue"]: float(item["measurementItems"][0]["value"])
+                for item in tid1500reader(cases[name].report)["Measurements"] if item.get("measurementItems")}  # fmt: skip
+        assert read == {concept.value: value for concept, value in expected.items()}, name
 
 
 def test_an_independent_reader_reads_no_value_where_the_clearance_lets_none_out(cases: dict[str, Written]) -> None:

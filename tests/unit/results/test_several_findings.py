@@ -5,17 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from io import BytesIO
 
+import numpy as np
 import pytest
+from highdicom.sr import MeasurementReport
 from pydicom import Dataset, dcmread
 from result_cases import MAIN, MASS, OEDEMA, TRIAGE_ONLY, several
 from result_files import read
 
 from vigil.domain import codes
-from vigil.domain.answer import Answer, AnswerKind, gravest_parts_first
+from vigil.domain.answer import Answer, AnswerKind, Criterion, Measurement, gravest, gravest_parts_first, joined
 from vigil.domain.manifest import PermittedOutput
 from vigil.results import wording
 from vigil.results.card import COLUMN_WIDTH, draw_card
-from vigil.results.key_slices import located
+from vigil.results.key_slices import bearing_slices, captured_slices, located
+from vigil.results.legend import legend
 from vigil.results.make import make_results
 from vigil.results.objects import Role
 from vigil.results.options import ResultOptions
@@ -48,20 +51,73 @@ def containers(report: Dataset, name: str) -> list[Dataset]:
             and item.ConceptNameCodeSequence[0].CodeMeaning == name]
 
 
+def values(container: Dataset) -> dict[str, float]:
+    """By the concept of the evaluation, or of the group's finding, that holds each number."""
+    found = {}
+    for item in container.ContentSequence:
+        name = item.ConceptNameCodeSequence[0]
+        if name.CodeMeaning == "Measurement Group":
+            (name,) = (held.ConceptCodeSequence[0] for held in item.ContentSequence
+                       if held.ValueType == "CODE" and held.ConceptNameCodeSequence[0].CodeMeaning == "Finding")
+        for number in (held for held in item.get("ContentSequence", []) if held.ValueType == "NUM"):
+            found[name.CodeValue] = float(number.MeasuredValueSequence[0].NumericValue)
+    return found
+
+
+def groups(report: Dataset) -> list[Dataset]:
+    return list(containers(report, "Imaging Measurements")[0].ContentSequence)
+
+
+def templates(report: Dataset) -> list[str]:
+    return [group.ContentTemplateSequence[0].TemplateIdentifier for group in groups(report)]
+
+
 def test_the_report_says_each_finding_present_or_absent_by_itself(asked: ResultRequest) -> None:
+    """A group for what has a place, so that viewers draw it; the others with the evaluations, each with its number and site."""
     (report,) = read(asked, Role.REPORT)
-    for name in ("Imaging Measurements", "Qualitative Evaluations"):
-        (container,) = containers(report, name)
-        assert coded(container) == set(EXPECTED.items()), name
-    groups = containers(report, "Imaging Measurements")[0].ContentSequence
-    tracked = {next(item.UID for item in group.ContentSequence if item.ValueType == "UIDREF") for group in groups}
-    assert len(tracked) == 3
-    values = {
-        next(item.ConceptCodeSequence[0].CodeValue for item in group.ContentSequence
-             if item.ValueType == "CODE" and item.ConceptNameCodeSequence[0].CodeMeaning == "Finding"): float(number.NumericValue)
-        for group in groups for item in group.ContentSequence if item.ValueType == "NUM" for number in item.MeasuredValueSequence
-    }
-    assert values == {MAIN.value: 12.0, MASS.value: 72.0, OEDEMA.value: 44.0}
+    (measurements,), (evaluations,) = containers(report, "Imaging Measurements"), containers(report, "Qualitative Evaluations")
+    assert report.ConceptNameCodeSequence[0].CodeValue == codes.MEASUREMENT_REPORT.value
+    assert templates(report) == ["1410", "1411"]
+    assert coded(measurements) == {(MASS.value, codes.PRESENT.value)}
+    assert coded(evaluations) == set(EXPECTED.items())
+    assert values(measurements) == {MASS.value: 72.0}
+    assert values(evaluations) == {MAIN.value: 12.0, OEDEMA.value: 44.0}
+    for evaluation in (item for item in evaluations.ContentSequence if "ContentSequence" in item):
+        site, number = evaluation.ContentSequence
+        assert (site.RelationshipType, site.ConceptCodeSequence[0].CodeValue) == ("HAS CONCEPT MOD", codes.BRAIN.value)
+        assert number.RelationshipType == "INFERRED FROM"
+        assert "Algorithm Name" in {item.ConceptNameCodeSequence[0].CodeMeaning for item in number.ContentSequence}
+
+
+def test_where_nothing_is_drawn_each_finding_has_a_group() -> None:
+    (report,) = read(several(frozenset({PermittedOutput.NOTIFICATION, PermittedOutput.SCORE})).asked, Role.REPORT)
+    (measurements,), (evaluations,) = containers(report, "Imaging Measurements"), containers(report, "Qualitative Evaluations")
+    assert report.ConceptNameCodeSequence[0].CodeValue == codes.AI_RESULT.value
+    assert templates(report) == ["1501"] * 3
+    assert coded(measurements) == coded(evaluations) == set(EXPECTED.items())
+    assert values(measurements) == {MAIN.value: 12.0, MASS.value: 72.0, OEDEMA.value: 44.0}
+    assert values(evaluations) == {}
+    assert len({item.UID for group in groups(report) for item in group.ContentSequence if item.ValueType == "UIDREF"}) == 3
+
+
+def test_beside_a_segment_what_has_none_is_told_without_a_group(asked: ResultRequest) -> None:
+    """An indeterminate has a segment and no outline."""
+    parts = tuple(part for part in asked.answer.parts if part.concept != MASS)
+    found = tuple(finding for finding in asked.answer.findings if finding.concept == OEDEMA)
+    grave = gravest(parts)
+    answer = Answer(grave.kind, joined(parts), grave.criterion, grave.measured, found, parts=parts)
+    (report,) = read(replace(asked, answer=answer), Role.REPORT)
+    assert report.ConceptNameCodeSequence[0].CodeValue == codes.AI_RESULT.value
+    assert templates(report) == ["1411"]
+    assert values(containers(report, "Imaging Measurements")[0]) == {OEDEMA.value: 44.0}
+    assert values(containers(report, "Qualitative Evaluations")[0]) == {MAIN.value: 12.0}
+
+
+def test_an_independent_library_finds_the_groups_of_what_is_drawn(asked: ResultRequest) -> None:
+    (made,) = (item for item in make_results(asked) if item.role is Role.REPORT)
+    content = MeasurementReport.from_sequence([dcmread(BytesIO(made.dicom))])
+    assert len(content.get_planar_roi_measurement_groups()) == len(content.get_volumetric_roi_measurement_groups()) == 1
+    assert content.get_image_measurement_groups() == []
 
 
 def test_what_was_not_analysed_is_neither_present_nor_absent(asked: ResultRequest) -> None:
@@ -100,6 +156,31 @@ def test_only_the_positive_is_drawn(asked: ResultRequest) -> None:
     assert not any("Edema" in name for name in named)
 
 
+def test_the_legend_tells_the_score_of_what_is_drawn_where_scores_may_leave(asked: ResultRequest) -> None:
+    told = [entry.text for entry in legend(asked)]
+    assert told[0].startswith("Mass, 72.0 %, image ")
+    assert not any("Edema" in text or "44.0" in text for text in told)
+    kept = frozenset(PermittedOutput) - {PermittedOutput.SCORE}
+    assert not any("72.0" in entry.text for entry in legend(several(kept).asked))
+    alone = frozenset(PermittedOutput) - {PermittedOutput.MEASUREMENT}
+    assert legend(several(alone).asked)[0].text.startswith("Mass, 72.0 %")
+
+
+def test_key_slices_are_those_of_the_positive_alone(asked: ResultRequest) -> None:
+    """The indeterminate one is elsewhere: slices that only it is in are not captured."""
+    mask = asked.masks["hyperdense"]
+    elsewhere = np.zeros_like(mask)
+    elsewhere[0, 10:20, 10:20] = True
+    positive, other = asked.answer.findings
+    apart = replace(asked, masks={"hyperdense": mask, "other": elsewhere}, answer=replace(asked.answer, findings=(
+        positive, replace(other, region="other", key_slices=(0,)))))
+    assert bearing_slices(apart) == {int(index) for index in np.flatnonzero(mask.any(axis=(1, 2)))}
+    assert 0 not in captured_slices(apart)
+    both = replace(apart, answer=replace(apart.answer, findings=(positive, replace(
+        apart.answer.findings[1], kind=AnswerKind.POSITIVE))))
+    assert 0 in captured_slices(both)
+
+
 def test_the_card_changes_with_every_finding(asked: ResultRequest) -> None:
     drawn = draw_card(asked)
     for other in (MAIN, OEDEMA, MASS):
@@ -134,6 +215,28 @@ def test_a_score_is_not_let_out_as_a_measurement() -> None:
     (report,) = read(asked, Role.REPORT)
     assert not [item for group in containers(report, "Imaging Measurements")[0].ContentSequence
                 for item in group.ContentSequence if item.ValueType == "NUM"]
+
+
+@pytest.mark.parametrize(("permitted", "leaves", "stays"), [
+    (PermittedOutput.SCORE, ("72.0", "44.0"), "19.9"), (PermittedOutput.MEASUREMENT, ("19.9",), "72.0"),
+])
+def test_of_each_finding_its_number_leaves_where_its_kind_of_number_may(
+    permitted: PermittedOutput, leaves: tuple[str, ...], stays: str
+) -> None:
+    """The main one is negative by a volume, the others are decided by scores."""
+    asked = several(frozenset({PermittedOutput.NOTIFICATION, permitted})).asked
+    volume = Measurement(codes.HYPERDENSE_VOLUME, 19.9, codes.MILLILITRE)
+    main = replace(asked.answer.parts[0], measured=volume, sentence="A volume of 19.9 mL.",
+                   criterion=Criterion("default", codes.HYPERDENSE_VOLUME, 25.0, codes.MILLILITRE))
+    asked = replace(asked, answer=replace(asked.answer, parts=(main, *asked.answer.parts[1:])))
+    for item in make_results(replace(asked, options=ResultOptions(text_report=True))):
+        said = _texts(dcmread(BytesIO(item.dicom)))
+        assert stays not in said, item.role
+        if item.role in (Role.REPORT, Role.TEXT_REPORT):
+            assert all(number in said for number in leaves), item.role
+    (report,) = read(asked, Role.REPORT)
+    told = values(containers(report, "Imaging Measurements")[0])
+    assert told == ({MASS.value: 72.0, OEDEMA.value: 44.0} if permitted is PermittedOutput.SCORE else {MAIN.value: 19.9})
 
 
 def _texts(ds: Dataset) -> str:

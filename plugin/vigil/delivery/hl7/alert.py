@@ -67,6 +67,11 @@ class Alert:
         return self.kind in (AlertKind.WITHDRAWAL, AlertKind.WRONG_PATIENT)
 
     @property
+    def before(self) -> Answer | None:
+        """What the receiver was told before, where this message takes it back or replaces it."""
+        return self.answer if self.retracts else self.replaces
+
+    @property
     def acr_category(self) -> int | None:
         """The gravest ACR category of a positive answer."""
         if self.answer.kind is not AnswerKind.POSITIVE:

@@ -19,9 +19,9 @@ from vigil.delivery.hl7.several import (
 )
 from vigil.delivery.hl7.subject import Subject
 from vigil.delivery.hl7.values import number, numbers_of
-from vigil.delivery.hl7.wording import Slot, before_of_several, narrative, place_of, remarks
+from vigil.delivery.hl7.wording import Slot, lines_before, narrative, place_of, remarks
 from vigil.domain import codes
-from vigil.domain.answer import Answer, AnswerKind, Criterion, Measurement
+from vigil.domain.answer import AnswerKind, Criterion, Measurement
 from vigil.domain.concepts import Code
 
 FINDINGS_TEXT = Code("59776-5", "LN", "Procedure findings")
@@ -116,13 +116,9 @@ class _Writer:
 
     def _of_several_before(self) -> list[tuple[Code, str]]:
         """What the message before may have said of several findings, by group."""
-        before = self._before
+        before = self._alert.before
         return [] if before is None else [
             (name, group) for group, part in groups_of(before) for name in names_of(part.concept)]
-
-    @property
-    def _before(self) -> Answer | None:
-        return self._alert.answer if self._alert.retracts else self._alert.replaces
 
     def values(self) -> None:
         if not self._profile.values:
@@ -131,7 +127,7 @@ class _Writer:
         told = [item for item in numbers if self._alert.lets_out(item[0].concept)]
         for measurement, criterion, group in told:
             self._value(measurement, criterion, group)
-        before = self._before
+        before = self._alert.before
         said = [(item.concept, group) for item, _, group in ([] if before is None else numbers_of(before))]
         stands = {(item.concept, group) for item, _, group in told}
         for concept, group in dict.fromkeys([(self._alert.manifest.finding.measurement.code(), "1"), *said]):
@@ -141,7 +137,7 @@ class _Writer:
     def category(self) -> None:
         if self._profile.acr_category is not AcrIn.OBX:
             return
-        if self._alert.answer.parts or (self._before is not None and self._before.parts):
+        if self._alert.answer.parts or (self._alert.before is not None and self._alert.before.parts):
             self._categories()
             return
         value = self._category_in(AcrIn.OBX)
@@ -191,21 +187,12 @@ class _Writer:
                 self._add("TX", FINDINGS_TEXT, escape(line), group=place_of(slot, position), flag=flag, status=status,
                           producer=self._category_in(AcrIn.OBX_15) if headline and position == 1 else "")
             if replaces:  # a receiver that replaces line by line must not keep half of the old text
-                for position in range(len(lines) + 1, self._lines_before(slot) + 1):
+                for position in range(len(lines) + 1, lines_before(alert, slot) + 1):
                     self._add("TX", FINDINGS_TEXT, "", group=place_of(slot, position), status="D")
         if not self._profile.notes:
             return
         notes = [line for note in remarks(self._alert) for line in wrapped(note, TEXT_LIMIT)]
         self.lines += [segment("NTE", {1: str(position), 3: escape(line)}) for position, line in enumerate(notes, 1)]
-
-    def _lines_before(self, slot: Slot) -> int:
-        """How many lines of this kind the message before may have had."""
-        before = self._before
-        if before is not None and before.parts and slot in (Slot.HEADLINE, Slot.FINDINGS):
-            return len(wrapped(before_of_several(self._alert, before)[slot], TEXT_LIMIT))
-        if slot is Slot.FINDINGS:
-            return 0 if before is None or len(before.findings) < 2 else len(before.findings)
-        return 2 if slot is Slot.HEADLINE else 1 if slot is Slot.ACTION else 0
 
     def link(self) -> None:
         template, report = self._profile.link, self._alert.report_uid

@@ -6,7 +6,9 @@ from datetime import datetime
 from enum import IntEnum
 
 from vigil.delivery.hl7.alert import Alert, AlertKind, gravest_first
+from vigil.delivery.hl7.escape import wrapped
 from vigil.delivery.hl7.profile import Hl7Profile
+from vigil.delivery.hl7.segment import TEXT_LIMIT
 from vigil.delivery.hl7.several import category_of
 from vigil.delivery.hl7.subject import Subject
 from vigil.domain.answer import Answer, AnswerKind, Finding, Part, gravest_parts_first
@@ -128,10 +130,16 @@ def _said(alert: Alert) -> str:
     return sentence
 
 
-def before_of_several(alert: Alert, before: Answer) -> dict[Slot, str]:
-    """What the message before may have said of several findings, at its longest."""
-    head = TEST + f"CORRECTED AI RESULT (revision {alert.revision}, replaces the one sent before), {_HEADS[before.kind]}"
-    return {Slot.HEADLINE: head + _grave(alert, before), Slot.FINDINGS: _parts(alert, before)}
+def lines_before(alert: Alert, slot: Slot) -> int:
+    """How many lines of this kind the message before may have had."""
+    before = alert.before
+    if before is not None and before.parts and slot in (Slot.HEADLINE, Slot.FINDINGS):
+        head = TEST + f"CORRECTED AI RESULT (revision {alert.revision}, replaces the one sent before), {_HEADS[before.kind]}"
+        said = head + _grave(alert, before) if slot is Slot.HEADLINE else _parts(alert, before)
+        return len(wrapped(said, TEXT_LIMIT))
+    if slot is Slot.FINDINGS:
+        return 0 if before is None or len(before.findings) < 2 else len(before.findings)
+    return 2 if slot is Slot.HEADLINE else 1 if slot is Slot.ACTION else 0
 
 
 def _grave(alert: Alert, answer: Answer) -> str:

@@ -96,6 +96,16 @@ def test_a_correction_takes_back_each_finding_that_no_longer_stands_in_its_group
     assert not told & {(row[0], row[1]) for row in rows if row[4] == "D"}
 
 
+def test_a_correction_leaves_what_has_not_changed_as_it_was() -> None:
+    before = several(P, P, N)
+    first, rows = coded(obx(alert(answer=before))), coded(obx(correction(several(P, N, N), before)))
+    told = [row for row in first if row[1] in ("1", "3")]
+    assert told
+    assert all(row in rows for row in told)
+    erased = {(row[0], row[1]) for row in rows if row[4] == "D"}
+    assert erased & {(row[0], row[1]) for row in first} == {("18782-3", "2"), ("VG-ACRCAT", "2")}
+
+
 @pytest.mark.parametrize("now", [of_one(AnswerKind.NOT_ANALYSED), of_one(N, 1.2)], ids=["not analysed", "of one"])
 def test_an_answer_without_several_takes_them_all_back(now: Answer) -> None:
     before = several(N, P, P)
@@ -123,6 +133,30 @@ def test_no_score_leaves_where_the_clearance_lets_none_out(permitted: list[str])
     rows = obx(alert(answer=several(N, P, I), manifest=manifest(permitted=permitted)))
     assert words(rows)[0] == "AI ALERT, unread: Pleural effusion suspected."
     assert "Finding 3: Hyperdense intracranial region, Brain: not detected. This does not exclude it." in words(rows)
+
+
+VOLUME = Measurement(codes.HYPERDENSE_VOLUME, 19.9, codes.MILLILITRE)
+
+
+@pytest.mark.parametrize(("permitted", "leaves", "stays"), [
+    ("score", ["72.0", "44.0"], "19.9"), ("measurement", ["19.9"], "72.0"), ("measurement", ["19.9"], "44.0"),
+])
+def test_of_each_finding_its_number_leaves_where_its_kind_of_number_may(permitted: str, leaves: list[str], stays: str) -> None:
+    """The main one is decided by a volume, the others by scores."""
+    made = several(P, P, I)
+    measured = replace(made.parts[0], measured=VOLUME, sentence="A volume of 19.9 mL.",
+                       criterion=Criterion("default", codes.HYPERDENSE_VOLUME, 5.0, codes.MILLILITRE))
+    found = replace(made.findings[0], measurements=(VOLUME,))
+    made = replace(made, parts=(measured, *made.parts[1:]), findings=(found, *made.findings[1:]), measured=VOLUME,
+                   notes=("Pleural effusion: the predictions differ by 7.25 %.",))
+    of_site = alert(answer=made, manifest=manifest(permitted=["notification", permitted]))
+    rows, content = obx(of_site), write(of_site, PROFILE).content.decode()
+    assert [row[2] for row in rows if row[0] in ("VG-HDV", "122157")] == leaves
+    assert all(number in " ".join(words(rows)) for number in leaves)
+    assert stays not in content
+    assert "7.25" not in content, "a note tells a number of one finding"
+    assert words(rows)[0] == ("AI ALERT, unread: Hyperdense intracranial region suspected. Pleural effusion: 72.0 %."
+                              if permitted == "score" else "AI ALERT, unread: A volume of 19.9 mL. Pleural effusion suspected.")
 
 
 def test_a_trial_shows_every_finding() -> None:
