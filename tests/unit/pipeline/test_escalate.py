@@ -312,6 +312,26 @@ def test_whoever_was_told_of_one_of_several_findings_is_told_when_another_stands
         assert ((WITHDRAWAL, "mail") in told(ledger, "a1")) is withdrawn, newest
 
 
+def test_a_message_names_of_several_findings_what_is_positive_alone(
+    escalations: Escalations, answered: Callable[..., AnalysisRecord], ledger: Ledger, site: Settings,
+    models: dict[str, InstalledModel],
+) -> None:
+    codes = [Code(value, "99T", f"Finding {value}") for value in "123"]
+    kinds = (AnswerKind.INDETERMINATE, AnswerKind.POSITIVE, AnswerKind.NEGATIVE)
+    parts = tuple(Part(code, code, code, kind, f"{code.meaning}.") for code, kind in zip(codes, kinds, strict=True))
+    record = answered("a1", Answer(AnswerKind.POSITIVE, joined(parts), parts=parts, findings=(
+        Finding(codes[0], codes[0], codes[0], (), kind=kinds[0]),
+        Finding(codes[1], codes[1], codes[1], (), kind=kinds[1], acr_category=1))))
+    escalations.begin(record)
+    critical = ledger.critical("a1")
+    assert critical is not None
+    content = site.escalation.content.model_copy(update={"finding": True})
+    named = site.model_copy(update={"escalation": site.escalation.model_copy(update={"content": content})})
+    notices = Notices(references=no_images(ledger, site), settings=named, models=models,
+                      links=Links(b"k" * 32, None, timedelta(hours=1)))
+    assert notices.make(critical, record, 0, "mail").finding == "Finding 2"
+
+
 def test_a_hold_ends_it_and_letting_go_begins_it_anew(
     escalations: Escalations, ledger: Ledger, desk: AlertDesk, answered: Callable[..., AnalysisRecord], clock: Any,
 ) -> None:

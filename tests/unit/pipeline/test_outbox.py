@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from vigil.delivery.errors import DestinationRefused, DestinationSilent, DestinationUnreachable
-from vigil.domain.answer import Analysis, Answer, AnswerKind, Reason
+from vigil.domain.answer import Analysis, Answer, AnswerKind, Finding, Part, Reason, joined
+from vigil.domain.concepts import Code
 from vigil.domain.errors import Category, Stopping, VigilError
 from vigil.pipeline import outbox
 from vigil.pipeline.deliver import Courier, Refused, Suppressed
@@ -298,6 +299,28 @@ def test_after_the_final_report_what_takes_back_is_sent_and_no_other_alert(
     outboxes.turn("ris", 2)
     assert states(ledger)["alone"] == "held", "it replaces nothing"
     assert receiver.took == ["negative", "retract|ris|first|1"]
+
+
+def test_after_the_final_report_a_positive_that_takes_back_another_of_several_findings_is_sent(
+    outboxes: Outboxes, receiver: Receiver, ledger: Ledger, answered: Callable[..., AnalysisRecord], clock: Any,
+) -> None:
+    one, two = (Code(value, "99T", f"Finding {value}") for value in "12")
+
+    def of(*found: Code) -> Answer:
+        parts = tuple(Part(code, code, code, AnswerKind.POSITIVE if code in found else AnswerKind.NEGATIVE, f"{code.meaning}.")
+                      for code in (one, two))
+        return Answer(AnswerKind.POSITIVE, joined(parts), parts=parts, findings=tuple(
+            Finding(code, code, code, (), kind=AnswerKind.POSITIVE, acr_category=1) for code in found))
+
+    for name, answer in (("first", of(one)), ("both", of(one, two)), ("other", of(two))):
+        revision = answered(name, answer, study="one").analysis.revision
+        ledger.begin_delivery(name, "ris", "hl7", name, revision, clock.now(), order_key="A")
+    ledger.freeze_message("first", "V1", b"MSH", clock.now(), b"head")
+    ledger.finish_delivery("first", "delivered", clock.now())
+    ledger.begin_critical("first", 1, clock.now())
+    AlertDesk(ledger, Audit(ledger), clock).reported("first", "Dr. Roe")
+    outboxes.turn("ris", 1)
+    assert states(ledger) == {"first": "delivered", "both": "held", "other": "delivered"}
 
 
 def test_a_long_outbox_is_drained_task_by_task(
