@@ -13,7 +13,7 @@ from manifest_cases import CODE, SCORE, SENTENCES, classifier, graph, install, m
 from numpy.typing import NDArray
 from onnx import helper
 
-from vigil.authoring.acceptance import accept
+from vigil.authoring.acceptance import Machine, accept
 from vigil.authoring.golden import named
 from vigil.domain.answer import Answer, AnswerKind
 from vigil.domain.errors import Category
@@ -168,6 +168,6 @@ def test_a_golden_case_holds_every_finding(tmp_path: Path) -> None:
         known["parts"][0] |= change
         model = install(tmp_path / f"with {len(change)} {passes} {change}", files, **parts(golden=[known]))
         assert model.problem is None
-        done = accept(model, provider="cpu", threads=1, memory_budget_mib=1024)
+        done = accept(model, Machine(threads=1, memory_budget_mib=1024))
         assert done.passed is passes, done.said()
         known["parts"] = golden.model_dump(mode="json")["parts"]
