@@ -24,7 +24,7 @@ from hospital.census import Census, take_census, wait_settled, wait_until
 from hospital.ct_series import Acquisition, Patient, ct_series, dicom_bytes
 from hospital.hospital import Hospital
 from hospital.orthanc import OrthancRefused
-from hospital.outcome import SEGMENTATION
+from hospital.outcome import COMPREHENSIVE_3D_SR, SEGMENTATION
 from hospital.phantom import Head, phantom
 from hospital.radiograph import radiograph
 from hospital.seeded_networks import classifier, detector, run, u_net
@@ -127,6 +127,12 @@ def as_outlined(network: bytes, sent: Sequence[Dataset], answer: dict[str, Any],
     volume_ml = segmented.sum() * np.prod(SPACING_MM) / 1000
     assert answer["kind"] == "positive"
     assert answer["measured"]["value"] == pytest.approx(volume_ml, abs=0.1)
+    assert [part["kind"] for part in answer["parts"]] == ["positive", "negative"], "the balls are not many"
+    clusters = SimpleITK.ConnectedComponent(SimpleITK.GetImageFromArray(segmented.astype(np.uint8)), True)
+    assert answer["parts"][1]["measured"]["value"] == SimpleITK.GetArrayFromImage(clusters).max()
+    report, = (item for item in results if item.SOPClassUID == COMPREHENSIVE_3D_SR)
+    assert report.ConceptNameCodeSequence[0].CodeValue == "126000", "viewers draw it"
+    assert presences(report) == {("X-DENSE", "52101004"), ("X-MANY", "2667000")}
     for column, row, slice_, _ in BALLS_MM:
         assert segmented[at_mm(column, row, slice_)], "each ball in its place"
         assert not segmented[at_mm(-column, -row, -slice_)], "and in no mirror's"
@@ -168,6 +174,16 @@ def at_mm(column: float, row: float, slice_: float, shape: tuple[int, ...] = (40
     """The voxel of a place from the middle of the field of view."""
     return tuple(int(value / spacing + count / 2) for value, spacing, count in zip(
         (slice_, row, column), SPACING_MM, shape, strict=True))
+
+
+def presences(container: Dataset) -> set[tuple[str, str]]:
+    """Of each finding whether it is present or absent, wherever the report says so."""
+    found: set[tuple[str, str]] = set()
+    for item in container.get("ContentSequence", []):
+        if item.ValueType == "CODE" and item.ConceptNameCodeSequence[0].CodingSchemeDesignator == "99EXAMPLE":
+            found.add((item.ConceptNameCodeSequence[0].CodeValue, item.ConceptCodeSequence[0].CodeValue))
+        found |= presences(item)
+    return found
 
 
 def itk_image(sent: Sequence[Dataset]) -> Any:

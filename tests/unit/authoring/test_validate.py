@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
-from manifest_cases import install, looking_aside, of_boxes, segmentation
+from inference_cases import stored
+from manifest_cases import graph, install, looking_aside, of_boxes, segmentation
+from onnx import TensorProto, helper
 from typer.testing import CliRunner
 
 from vigil.cli.main import app
+from vigil.inference.golden_file import Golden, golden_bytes
 from vigil.inference.manifest_file import parse_manifest
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -60,7 +66,7 @@ def test_a_model_of_the_bundle_would_run() -> None:
 
 
 def test_the_guide_s_example_is_a_manifest_and_so_it_is_with_what_the_guide_adds_to_it() -> None:
-    whole, added = re.findall(r"```yaml\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+    whole, added, _ = examples()
     whole = whole.replace("5f0c…", "5f" * 32)
     assert parse_manifest(whole).id == "lesions-ct-liver"
     example, more = yaml.safe_load(whole), yaml.safe_load(added)
@@ -68,3 +74,41 @@ def test_the_guide_s_example_is_a_manifest_and_so_it_is_with_what_the_guide_adds
     example["inputs"][0] |= more["inputs"][0]
     manifest = parse_manifest(yaml.safe_dump(example))
     assert manifest.inputs[0].quality.required_attributes == ("KVP", "ExposureTime")
+
+
+def test_the_guide_s_second_finding_makes_of_its_classifier_a_model_of_two_that_decides_each_for_itself(tmp_path: Path) -> None:
+    """The example with what the guide adds, run on a network of two labels: from its golden case to the answer."""
+    example = yaml.safe_load((GUIDE.parent / "examples" / "classify-a-picture.yaml").read_text("utf-8"))
+    example |= yaml.safe_load(examples()[2])
+    film = np.full((1, 64, 64), 1000, np.float32)
+    golden = golden_bytes(Golden({"chest": stored(film, (1.0, 1.0, 1.0), (0, 1, 2), (False,) * 3)}, {}))
+    files = {"model.onnx": of_two_logits(0.2, 0.9), "case.npz": golden}
+    # the second by its own fit: 1.1 * 0.9 - 0.2 is 0.79
+    certainty, effusion = (round(100 / (1 + math.exp(-logit)), 1) for logit in (0.2, 0.79))
+    example["golden"] = [{"name": "film", "file": "case.npz", "kind": "positive", "value": effusion, "parts": [
+        {"finding": "X-OPACITY", "kind": "indeterminate", "value": certainty, "tolerance": 1e-6},
+        {"finding": "60046008", "kind": "positive", "value": effusion, "tolerance": 1e-6}], "tolerance": 1e-6}]
+    example["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    folder = tmp_path / example["id"]
+    folder.mkdir()
+    for name, content in (files | {"manifest.yaml": yaml.safe_dump(example).encode()}).items():
+        (folder / name).write_bytes(content)
+    done = CliRunner().invoke(app, ["models", "test", str(folder)])
+    assert done.exit_code == 0, done.stdout
+
+
+def examples() -> list[str]:
+    """The manifests of the guide, and what it adds to them."""
+    return re.findall(r"```yaml\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+
+
+def of_two_logits(*logits: float) -> bytes:
+    """Gives the same two whatever it is shown."""
+    nodes = [helper.make_node("Cast", ["image"], ["real"], to=TensorProto.FLOAT),
+             helper.make_node("ReduceSum", ["real", "axes"], ["sum"], keepdims=0),
+             helper.make_node("Mul", ["sum", "nought"], ["nothing"]),
+             helper.make_node("Unsqueeze", ["nothing", "last"], ["column"]),
+             helper.make_node("Add", ["column", "said"], ["logits"])]  # fmt: skip
+    constants = {"axes": np.array([1, 2, 3], np.int64), "nought": np.array(0, np.float32), "last": np.array([1], np.int64),
+                 "said": np.array([logits], np.float32)}
+    return graph(nodes, constants, ["n", 64, 64, 1], {"logits": ["n", 2]}, TensorProto.UINT8)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from inference_cases import runtime, stored, text_of
-from manifest_cases import CODE, SCORE, SENTENCES, classifier, graph, install, manifest
+from manifest_cases import CODE, SCORE, SENTENCES, classifier, graph, install, looking_aside, manifest, segmentation
 from numpy.typing import NDArray
 from onnx import helper
 
@@ -17,9 +17,13 @@ from vigil.authoring.acceptance import Machine, accept
 from vigil.authoring.golden import named
 from vigil.domain.answer import Answer, AnswerKind
 from vigil.domain.errors import Category
+from vigil.inference.decide import judge
+from vigil.inference.errors import NothingToSee
 from vigil.inference.golden_file import Golden, golden_bytes
 from vigil.inference.manifest_file import parse_manifest
 from vigil.inference.registry import InstalledModel
+from vigil.inference.several import Told
+from vigil.inference.several import answer_of as answer_of_each
 
 SHAPE, SPACING = (6, 24, 24), (2.0, 1.0, 1.5)
 EFFUSION = {"value": "2", "scheme": "99T", "meaning": "Effusion"}
@@ -153,6 +157,21 @@ def test_each_finding_abstains_for_its_own_spread(tmp_path: Path) -> None:
         assert [note.partition(":")[0] for note in answer.notes] == ["Test", "Effusion"]
 
 
+def test_the_spread_of_each_finding_is_of_its_own_calibrated_score(tmp_path: Path) -> None:
+    """The same two logits of both: half of them differ by more than the limit in percent, twice of them, near 100, do not."""
+    model = model_of(tmp_path, ensemble={"flips": ["W"], "abstain_above_spread": 4.0})
+    running = runtime(tmp_path)
+    running.load(model)
+    volume = stored(halves(0.7, 0.8), SPACING, (0, 1, 2), (False,) * 3)
+    answer = running.run(model, volume, operating_point="default", stop=NOBODY).answer
+    flat, steep = (np.std([logistic(factor * logit) for logit in (1.6, 2.4)], ddof=1) for factor in (0.5, 2.0))
+    assert flat > 4.0 > steep
+    assert [part.kind for part in answer.parts] == [AnswerKind.INDETERMINATE, AnswerKind.POSITIVE]
+    assert answer.kind is AnswerKind.POSITIVE
+    told = [float(note.partition("differ by ")[2].partition(" ")[0]) for note in answer.notes]
+    assert told == pytest.approx([flat, steep], abs=0.05)
+
+
 def test_a_golden_case_holds_every_finding(tmp_path: Path) -> None:
     volume = stored(halves(0.25, 0.75), SPACING, (0, 1, 2), (False,) * 3)
     case = golden_bytes(Golden({"ct": volume}, {}))
@@ -171,3 +190,38 @@ def test_a_golden_case_holds_every_finding(tmp_path: Path) -> None:
         done = accept(model, Machine(threads=1, memory_budget_mib=1024))
         assert done.passed is passes, done.said()
         known["parts"] = golden.model_dump(mode="json")["parts"]
+
+
+def test_a_golden_case_of_several_findings_is_not_passed_by_no_answer(tmp_path: Path) -> None:
+    """More of the region is demanded than the images can hold, so nothing is told of any finding."""
+    region = {"name": "bright", "output": "parts", "channel": 1, "decide": "argmax", "plausible_ml": {"minimum": 1e6}}
+    further = parts()["further_findings"][0] | {
+        "decided_by": "number", "unit": "1", "measurement": CODE, "calibration": None,
+        "operating_points": {"default": {"positive": 1000.0}}}
+    case = {"name": "none", "file": "case.npz", "kind": "negative", "value": 0.0,
+            "parts": [{"finding": value, "kind": "negative", "value": 0.0} for value in ("1", "2")]}
+    values = np.random.default_rng(3).normal(100, 20, (20, 20, 20)).astype(np.float32)
+    golden = golden_bytes(Golden({"ct": stored(values, SPACING, (0, 1, 2), (False,) * 3)}, {}))
+    model = install(
+        tmp_path, {"model.onnx": looking_aside(), "case.npz": golden}, **segmentation() | {
+            "postprocessing": {"kind": "regions", "regions": [region]}, "golden": [case], "further_findings": [further],
+            "measurements": [{"name": "volume", "kind": "volume", "region": "bright"},
+                             {"name": "number", "kind": "count", "region": "bright"}]})  # fmt: skip
+    assert model.problem is None
+    done = accept(model, Machine(threads=1, memory_budget_mib=1024))
+    assert not done.passed
+    assert "'not-analysed'" in done.said()
+
+
+@pytest.mark.parametrize(("value", "kinds"), [(80.0, ["positive", "not-analysed"]), (50.0, None), (10.0, None)])
+def test_where_one_cannot_be_judged_a_positive_of_another_leaves_and_nothing_else(value: float, kinds: list[str] | None) -> None:
+    main, further = parse_manifest(text_of(manifest({"model.onnx": b""}, **parts())).encode()).decided
+    told = [Told(main, judge(value, main, "default")), Told(further, NothingToSee("its region was not found"))]
+    if kinds is None:
+        with pytest.raises(NothingToSee):
+            answer_of_each(told)
+        return
+    answer = answer_of_each(told)
+    assert [part.kind for part in answer.parts] == kinds
+    assert answer.kind is AnswerKind.POSITIVE
+    assert "Effusion: not analysed: its region was not found. This is not a negative result." in answer.sentence
