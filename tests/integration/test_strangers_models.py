@@ -132,7 +132,7 @@ def as_outlined(network: bytes, sent: Sequence[Dataset], answer: dict[str, Any],
     assert answer["parts"][1]["measured"]["value"] == SimpleITK.GetArrayFromImage(clusters).max()
     report, = (item for item in results if item.SOPClassUID == COMPREHENSIVE_3D_SR)
     assert report.ConceptNameCodeSequence[0].CodeValue == "126000", "viewers draw it"
-    assert presences(report) == {("X-DENSE", "52101004"), ("X-MANY", "2667000")}
+    assert presences(report) == {("X-DENSE", "52101004"), ("X-MANY", "272519000")}
     for column, row, slice_, _ in BALLS_MM:
         assert segmented[at_mm(column, row, slice_)], "each ball in its place"
         assert not segmented[at_mm(-column, -row, -slice_)], "and in no mirror's"
