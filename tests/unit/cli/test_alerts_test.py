@@ -9,6 +9,8 @@ from typing import Any
 
 import hl7
 import pytest
+from inference_cases import text_of
+from manifest_cases import looking_aside, manifest, segmentation
 from typer.testing import CliRunner, Result
 
 from hospital.network import free_port
@@ -77,3 +79,30 @@ def test_what_stands_in_the_way_is_told_in_a_sentence(tmp_path: Path, arguments:
     assert isinstance(result.exception, VigilError)
     assert words in result.exception.message
     assert isinstance(result.exception, DestinationUnreachable) is (arguments == ("ris",))
+
+
+def test_unless_a_model_is_named_it_is_one_that_may_find_an_emergency_as_any_of_its_findings(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    graph = looking_aside()
+    volume = {"name": "volume", "kind": "volume", "region": "bright"}
+    plain = segmentation() | {"measurements": [volume], "operating_points": {"default": {"positive": 1.0}}}
+    content = manifest({"model.onnx": graph}, **plain)
+    content["finding"].pop("acr_category")
+    further = content["finding"] | {
+        "concept": {"value": "2", "scheme": "99T", "meaning": "Effusion"}, "decided_by": "number", "unit": "1", "acr_category": 1,
+        "operating_points": {"default": {"positive": 1.0}}}
+    several = content | {"further_findings": [further], "measurements": [
+        volume, {"name": "number", "kind": "count", "region": "bright"}]}
+    for name, told in (("first", content), ("second", several)):
+        place = models / name
+        place.mkdir(parents=True)
+        (place / "model.onnx").write_bytes(graph)
+        (place / "manifest.yaml").write_text(text_of(told | {"id": name}))
+    config = tmp_path / "orthanc.json"
+    config.write_text(json.dumps({"Vigil": {
+        "SchemaVersion": 1, "StateDirectory": str(tmp_path), "ModelsDirectory": str(models),
+        "Ris": {"ris": {"Host": "127.0.0.1", "Port": 1}}}}))
+    result = CliRunner().invoke(app, ["alerts", "test", "ris", "--dry-run", "--config", str(config)])
+    assert result.exit_code == 0, result.output
+    assert "|second-1.0.0" in result.output
+    assert "Effusion" in result.output

@@ -225,3 +225,26 @@ def test_where_one_cannot_be_judged_a_positive_of_another_leaves_and_nothing_els
     assert [part.kind for part in answer.parts] == kinds
     assert answer.kind is AnswerKind.POSITIVE
     assert "Effusion: not analysed: its region was not found. This is not a negative result." in answer.sentence
+
+
+def test_what_decides_nothing_is_told_with_the_findings_that_its_region_shows_else_with_the_main_one(tmp_path: Path) -> None:
+    regions = [{"name": name, "output": "parts", "channel": channel, "decide": "argmax"}
+               for name, channel in (("bright", 1), ("dark", 0))]
+    codes = [{"value": value, "scheme": "99T", "meaning": value} for value in ("OF-BRIGHT", "OF-DARK", "SHARE")]
+    further = parts()["further_findings"][0] | {
+        "decided_by": "number", "unit": "1", "measurement": CODE, "calibration": None,
+        "operating_points": {"default": {"positive": 1.0}}}
+    model = install(tmp_path, {"model.onnx": looking_aside()}, **segmentation() | {
+        "postprocessing": {"kind": "regions", "regions": regions}, "further_findings": [further],
+        "operating_points": {"default": {"positive": 0.0}}, "measurements": [
+            {"name": "volume", "kind": "volume", "region": "dark"}, {"name": "number", "kind": "count", "region": "bright"},
+            {"name": "a", "kind": "longest-diameter", "region": "bright", "concept": codes[0], "unit": "mm"},
+            {"name": "b", "kind": "longest-diameter", "region": "dark", "concept": codes[1], "unit": "mm"}]})  # fmt: skip
+    assert model.problem is None
+    running = runtime(tmp_path)
+    running.load(model)
+    values = np.random.default_rng(3).normal(100, 20, (20, 20, 20)).astype(np.float32)
+    values[6:12, 6:12, 6:12] = 400
+    answer = running.run(model, stored(values, SPACING, (0, 1, 2), (False,) * 3), operating_point="default", stop=NOBODY).answer
+    assert [[item.concept.value for item in finding.measurements[1:]] for finding in answer.findings] == [
+        ["OF-DARK"], ["OF-BRIGHT"]]

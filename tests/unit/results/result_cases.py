@@ -313,9 +313,9 @@ def two_findings(matrix: int = 256) -> Case:
     return Case(replace(asked, masks=masks, answer=replace(asked.answer, findings=(finding, other))), files)
 
 
-def several(outputs: frozenset[PermittedOutput] = EVERY_OUTPUT) -> Case:
+def several(outputs: frozenset[PermittedOutput] = EVERY_OUTPUT, matrix: int = 128) -> Case:
     """Three findings of one model: the main one negative, one positive with a place, one indeterminate with the same."""
-    files, hu = study()
+    files, hu = study(matrix=matrix)
     asked = request(files=files, hu=hu, outputs=outputs)
     (found,) = asked.answer.findings
     kinds = {MAIN: AnswerKind.NEGATIVE, MASS: AnswerKind.POSITIVE, OEDEMA: AnswerKind.INDETERMINATE}

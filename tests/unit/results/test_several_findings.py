@@ -8,15 +8,18 @@ from io import BytesIO
 import numpy as np
 import pytest
 from highdicom.sr import MeasurementReport
+from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 from result_cases import MAIN, MASS, OEDEMA, TRIAGE_ONLY, several
 from result_files import read
 
 from vigil.domain import codes
 from vigil.domain.answer import Answer, AnswerKind, Criterion, Measurement, gravest, gravest_parts_first, joined
+from vigil.domain.concepts import Code
 from vigil.domain.manifest import PermittedOutput
 from vigil.results import wording
 from vigil.results.card import COLUMN_WIDTH, draw_card
+from vigil.results.errors import RequestContradicts
 from vigil.results.key_slices import bearing_slices, captured_slices, located
 from vigil.results.legend import legend
 from vigil.results.make import make_results
@@ -29,6 +32,7 @@ PRESENCES = {codes.PRESENT.value, codes.ABSENT.value, codes.INDETERMINATE.value,
 EXPECTED = {
     MAIN.value: codes.ABSENT.value, MASS.value: codes.PRESENT.value, OEDEMA.value: codes.INDETERMINATE.value,
 }  # fmt: skip
+EXPECTED_CONCEPTS = (MAIN, MASS, OEDEMA)
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +190,67 @@ def test_the_card_changes_with_every_finding(asked: ResultRequest) -> None:
     for other in (MAIN, OEDEMA, MASS):
         parts = tuple(replace(part, concept=codes.BRAIN) if part.concept == other else part for part in asked.answer.parts)
         assert (draw_card(replace(asked, answer=replace(asked.answer, parts=parts))) != drawn).any(), other
+
+
+def with_values(asked: ResultRequest, of: Code, value: float) -> ResultRequest:
+    """Another number, and not a word else."""
+    parts = tuple(replace(part, measured=Measurement(codes.PROBABILITY, value, codes.PERCENT)) if part.concept == of else part
+                  for part in asked.answer.parts)
+    return replace(asked, answer=replace(asked.answer, parts=parts))
+
+
+def test_the_card_tells_the_number_of_every_finding(asked: ResultRequest) -> None:
+    drawn = draw_card(asked)
+    for concept in EXPECTED_CONCEPTS:
+        assert (draw_card(with_values(asked, concept, 47.0)) != drawn).any(), concept
+
+
+def test_nothing_is_outlined_that_is_not_positive() -> None:
+    """Neither on the card nor on the key slices: the indeterminate one's place makes no difference there, a positive's does."""
+    asked = several(matrix=384).asked
+    mask = asked.masks["hyperdense"]
+    beside = np.zeros_like(mask)
+    beside[mask.any(axis=(1, 2)), 20:60, 20:60] = True
+    positive, other = asked.answer.findings
+
+    def pictures(kind: AnswerKind, region: str | None) -> list[NDArray[np.uint8]]:
+        findings = (positive, replace(other, region=region, key_slices=(), kind=kind))
+        made = replace(asked, masks={"hyperdense": mask, "beside": beside}, answer=replace(asked.answer, findings=findings))
+        return [draw_card(made), *(item.pixel_array for item in read(made, Role.KEY_SLICE))]
+
+    without, indeterminate = pictures(AnswerKind.INDETERMINATE, None), pictures(AnswerKind.INDETERMINATE, "beside")
+    found = pictures(AnswerKind.POSITIVE, "beside")
+    assert len(without) == len(indeterminate) > 1
+    for place, (one, same) in enumerate(zip(without, indeterminate, strict=True)):
+        assert (one == same).all(), place
+    assert (found[0] != without[0]).any()
+    told = read(asked, Role.KEY_SLICE), read(with_values(asked, MASS, 73.0), Role.KEY_SLICE)
+    assert any((one.pixel_array != other.pixel_array).any() for one, other in zip(*told, strict=True)), "its value is told there"
+
+
+def test_what_was_looked_for_is_followed_apart_and_names_its_own_threshold(asked: ResultRequest) -> None:
+    parts = tuple(
+        replace(part, kind=AnswerKind.NEGATIVE, criterion=Criterion("default", codes.PROBABILITY, threshold, codes.PERCENT))
+        for part, threshold in zip(asked.answer.parts, (30.0, 50.0, 70.0), strict=True))
+    grave = gravest(parts)
+    negative = replace(asked, masks={}, answer=Answer(AnswerKind.NEGATIVE, joined(parts), grave.criterion, grave.measured,
+                                                      parts=parts))
+    (report,) = read(negative, Role.REPORT)
+    assert templates(report) == ["1501"] * 3
+    tracked = {(item.UID, name.TextValue) for group in groups(report) for item in group.ContentSequence
+               for name in group.ContentSequence if item.ValueType == "UIDREF"
+               and name.ConceptNameCodeSequence[0].CodeMeaning == "Tracking Identifier"}
+    assert len({uid for uid, _ in tracked}) == len({name for _, name in tracked}) == 3
+    for group in groups(report):
+        rules = [item.TextValue for item in group.ContentSequence
+                 if item.ConceptNameCodeSequence[0].CodeMeaning == "Algorithm Parameters"]
+        assert "threshold of Mass: Probability 50 %, positive at or above" in rules
+        assert "threshold of Edema: Probability 70 %, positive at or above" in rules
+
+
+def test_a_certainty_of_any_finding_is_a_percentage(asked: ResultRequest) -> None:
+    with pytest.raises(RequestContradicts, match="120 %"):
+        make_results(with_values(asked, MAIN, 120.0))
 
 
 def test_sixteen_findings_stand_on_the_card_whole(asked: ResultRequest) -> None:
