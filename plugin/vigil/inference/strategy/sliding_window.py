@@ -84,6 +84,8 @@ class _Blend:
         self._importance = importance_map(rule)
         self._weights = np.zeros(shape, np.float32)
         self._sums: dict[str, Values] = {}
+        # Of one channel, so that nothing is taken and given back while the network's threads run.
+        self._weighted = np.empty(rule.sides, np.float32)
 
     def add(self, windows: Sequence[Window], pieces: Sequence[Mapping[str, Values]]) -> None:
         """Raises: InferenceFailed where an output has not the window's shape."""
@@ -92,8 +94,11 @@ class _Blend:
             for window, value in zip(windows, values, strict=True):
                 if value.shape[1:] != self._sides:
                     raise InferenceFailed(f"the output '{name}' has shape {value.shape}, not that of its window {self._sides}")
-                total = self._sums.setdefault(name, np.zeros((len(value), *self._shape), np.float32))
-                total[(slice(None), *window)] += value * self._importance
+                if name not in self._sums:
+                    self._sums[name] = np.zeros((len(value), *self._shape), np.float32)
+                for total, channel in zip(self._sums[name], value, strict=True):
+                    np.multiply(channel, self._importance, out=self._weighted)
+                    total[window] += self._weighted
         for window in windows:
             self._weights[window] += self._importance
         for piece in pieces:
