@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmark.apart import folder_of, result_of, run_apart
-from benchmark.case import CASES, Case, Effort
+from benchmark.case import CASES, Case, Effort, NotHere
 from benchmark.findings import FINDINGS, REPORT, Findings, Report
 from benchmark.machine import busy, conditions
 from benchmark.plot import bars, draw
@@ -44,8 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    chosen = [_named(name) for name in options.only] or [
-        case for case in CASES if not case.elsewhere and (options.all or not case.further)]
+    chosen = [_named(name) for name in options.only] or plain(everything=options.all)
     if warning := busy():
         say(f"\n  ! {warning}\n")
     begun = time.monotonic()
@@ -64,7 +63,10 @@ def _run(options: argparse.Namespace) -> int:
 
 def _measure(case: Case, options: argparse.Namespace) -> int:
     effort = Effort(REPEATS_QUICK if options.quick else case.repeats, folder_of(case, options.out))
-    found = case.run(effort)
+    try:
+        found = case.run(effort)
+    except NotHere as error:
+        raise SystemExit(str(error)) from None
     result_of(case, options.out).write_bytes(FINDINGS.dump_json(found, indent=2))
     return 0
 
@@ -96,6 +98,11 @@ def _tell(findings: Findings) -> None:
         verdict = "met" if target.met else "MISSED"
         say(f"  {verdict}: {target.what}, {'≤' if target.at_most else '≥'} {target.limit:g} {target.unit}")
     say(f"  {findings.seconds:.0f} s")
+
+
+def plain(*, everything: bool) -> list[Case]:
+    """The cases of a run that names none."""
+    return [case for case in CASES if not case.elsewhere and (everything or not case.further)]
 
 
 def _when(case: Case) -> str:
