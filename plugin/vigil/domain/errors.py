@@ -41,6 +41,7 @@ class Category(StrEnum):
     ALL_BACKGROUND = "all-background"
     MODEL_QUARANTINED = "model-quarantined"
     MODEL_PAUSED = "model-paused"
+    MODEL_PROCESS_ENDED = "model-process-ended"
     INFERENCE_FAILED = "inference-failed"
     TIME_LIMIT = "time-limit"
     OUT_OF_MEMORY = "out-of-memory"

@@ -37,7 +37,7 @@ from vigil.inference.morphology import Mask
 from vigil.inference.outcome import Inference
 from vigil.inference.prepare import Prepared, prepare, wanted_of
 from vigil.inference.regions import Understood, outline, patient_boxes, understood
-from vigil.inference.session import NetworkSession
+from vigil.inference.sessions import Session
 from vigil.inference.several import Told, answer_of
 from vigil.inference.strategy.go_over import Given, go_over
 from vigil.inference.tensor_form import channels_of
@@ -78,7 +78,7 @@ class Parts:
             if rule.concept is not None and mine:
                 yield rule
 
-    def forward(self, session: NetworkSession, leave: Leave) -> Forward:
+    def forward(self, session: Session, leave: Leave) -> Forward:
         outputs = self.manifest.outputs
         return Forward(
             session, self.input_.layout, self.input_.dtype,
@@ -92,7 +92,7 @@ class Parts:
 
 
 def analyse(
-    volume: Volume, manifest: Manifest, locator: NetworkSession | None, networks: Sequence[NetworkSession],
+    volume: Volume, manifest: Manifest, locator: Session | None, networks: Sequence[Session],
     operating_point: str, leave: Leave, further: Mapping[str, Volume] | None = None, *, batch: int = LARGEST_BATCH,
 ) -> Inference:
     """The answer, its regions on the source's own voxels, and boxes in the patient. ``volume``: of the first input; ``further``:
@@ -100,7 +100,7 @@ def analyse(
     slices at a time there is room for.
 
     Raises: InferenceFailed where the network gives what the manifest does not say, or no number; those of
-    :meth:`NetworkSession.run`.
+    :meth:`vigil.inference.session.NetworkSession.run`.
     """
     parts, timings, provider = Parts.of(manifest, Batch(batch)), dict[str, float](), networks[0].provider
     try:
@@ -166,7 +166,7 @@ def _alone(parts: Parts, decided: Decided, found: Understood, grid: PlacedGrid, 
 
 
 def _located(
-    volumes: Aligned, parts: Parts, session: NetworkSession, leave: Leave, timings: dict[str, float]
+    volumes: Aligned, parts: Parts, session: Session, leave: Leave, timings: dict[str, float]
 ) -> tuple[Parts, Box]:
     """The box for the deciding network, and its preparation with what was settled on the locator's input."""
     rule = parts.manifest.locator

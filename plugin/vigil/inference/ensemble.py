@@ -13,7 +13,7 @@ from vigil.domain.manifest import Manifest
 from vigil.domain.manifest.ensemble import Ensemble
 from vigil.inference.decide import Judgement
 from vigil.inference.regions import Understood
-from vigil.inference.session import NetworkSession
+from vigil.inference.sessions import Session
 from vigil.inference.strategy.go_over import Given
 
 Values = NDArray[np.float32]
@@ -23,7 +23,7 @@ Values = NDArray[np.float32]
 class Member:
     """One prediction: a network, and the axes (of D, H, W) along which its input is mirrored."""
 
-    session: NetworkSession
+    session: Session
     flip: str = ""
 
     def given(self, tensor: Values) -> Values:
@@ -36,7 +36,7 @@ class Member:
         return replace(given, maps={name: self.given(values) for name, values in given.maps.items()})
 
 
-def members_of(networks: Sequence[NetworkSession], rule: Ensemble | None) -> tuple[Member, ...]:
+def members_of(networks: Sequence[Session], rule: Ensemble | None) -> tuple[Member, ...]:
     flips = ("",) if rule is None else ("", *rule.flips)
     return tuple(Member(session, flip) for session in networks for flip in flips)
 

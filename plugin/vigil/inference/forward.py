@@ -12,7 +12,7 @@ from vigil.domain.manifest.strategy import LARGEST_BATCH
 from vigil.inference.errors import InferenceFailed, OutOfMemory
 from vigil.inference.finite import insist_finite
 from vigil.inference.leave import Leave
-from vigil.inference.session import NetworkSession
+from vigil.inference.sessions import Session
 
 Values = NDArray[np.float32]
 Outputs = Mapping[str, Values]
@@ -31,7 +31,7 @@ class Forward:
     ``detections``: outputs of boxes with those of their scores; both come back with a batch axis, which a graph for one image
     may lack."""
 
-    session: NetworkSession
+    session: Session
     layout: str
     dtype: str
     spatial: frozenset[str]
@@ -47,7 +47,8 @@ class Forward:
         """``batch``: [N, C, ...]. Every output in float32. Those that have the input's axes are not looked at for what is no
         number: that is cheaper where they are whole.
 
-        Raises: InferenceFailed for a value of the others that is no number; those of :meth:`NetworkSession.run`.
+        Raises: InferenceFailed for a value of the others that is no number; those of
+        :meth:`vigil.inference.session.NetworkSession.run`.
         """
         given = {port: self._tensor(batch[:, self._of_every_neighbour(chosen, batch.shape[1])])
                  for port, chosen in self.ports.items()}

@@ -2,7 +2,8 @@
 
 A model that was in flight at two deaths in a row is quarantined until a person releases it. A run that ends, well or with an
 error, leaves no marker, and one that ends well takes back the deaths before it: power cuts months apart do not add up. A
-study that kills the process is the first to be taken up after the restart, so its second death follows its first.
+study that kills the process is the first to be taken up after the restart, so its second death follows its first. The process
+is Orthanc's, or the model's own where it has one (:mod:`vigil.inference.apart`).
 
 The images of an analysis are read under a marker of the same kind, by the id of the analysis: a file that ends a decoder, and
 Orthanc with it, costs that analysis and not the model.
@@ -33,9 +34,7 @@ class CrashMarker:
         self._crashes = _crashes(marker)
         left_over = _read(self._marker).get("model_id")
         if isinstance(left_over, str):
-            deaths = self._deaths()
-            deaths[left_over] = deaths.get(left_over, 0) + 1
-            _write(self._crashes, deaths)
+            self.count(left_over)
         self._marker.unlink(missing_ok=True)
 
     @contextmanager
@@ -49,6 +48,12 @@ class CrashMarker:
         finally:
             self._marker.unlink(missing_ok=True)
 
+    def count(self, name: str) -> None:
+        """One death more while this was in flight."""
+        deaths = self._deaths()
+        deaths[name] = deaths.get(name, 0) + 1
+        _write(self._crashes, deaths)
+
     def deaths(self, name: str) -> int:
         """How often the process ended while this was in flight, as far as they count; 0 where once is forgiven."""
         counted = self._deaths().get(name, 0)
@@ -61,7 +66,7 @@ class CrashMarker:
             return None
         return Reason(
             Category.MODEL_QUARANTINED,
-            f"Orthanc's process ended {deaths} times while this model ran, so it is in quarantine; look at Orthanc's log, "
+            f"the process that ran this model ended {deaths} times, so it is in quarantine; look at Orthanc's log, "
             f"then release it (vigil models release {model_id}) and restart Orthanc",
         )
 

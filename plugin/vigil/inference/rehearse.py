@@ -12,10 +12,10 @@ from vigil.inference.detect import detected
 from vigil.inference.errors import InferenceFailed, ModelInvalid
 from vigil.inference.forward import Batch, Forward
 from vigil.inference.leave import Leave
-from vigil.inference.session import NetworkSession
+from vigil.inference.sessions import Session
 
 
-def insist_on_outputs(manifest: Manifest, locator: NetworkSession | None, networks: Sequence[NetworkSession]) -> None:
+def insist_on_outputs(manifest: Manifest, locator: Session | None, networks: Sequence[Session]) -> None:
     """Raises: ModelInvalid."""
     if not isinstance(manifest.preprocessing, TensorPreprocessing):
         return
@@ -34,7 +34,7 @@ def insist_on_outputs(manifest: Manifest, locator: NetworkSession | None, networ
         raise ModelInvalid(f"{error.message}; correct the manifest, or export the network again") from None
 
 
-def _insist(manifest: Manifest, network: NetworkSession, forward: Forward) -> None:
+def _insist(manifest: Manifest, network: Session, forward: Forward) -> None:
     shape = network.warm_shape
     told = forward.told(network.warm_outputs, shape[0])
     spatial = shape[1:-1] if forward.layout.endswith("C") else shape[2:]

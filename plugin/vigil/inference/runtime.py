@@ -1,4 +1,4 @@
-"""Runs the loaded models, one at a time, inside Orthanc's process: quarantine, memory, stop and provider in one place."""
+"""Runs the loaded models, one at a time: quarantine, memory, stop and provider in one place."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from vigil.inference.quarantine import CrashMarker
 from vigil.inference.registry import InstalledModel
 from vigil.inference.rehearse import insist_on_outputs
 from vigil.inference.room import batch_within
-from vigil.inference.session import NetworkSession
+from vigil.inference.sessions import Graph, Means, Session, SessionMaker, made_here
+from vigil.inference.survive import TellDeath, survive
 from vigil.inference.tensor_form import form_of
 
 __all__ = ["Inference", "Runtime"]
@@ -41,21 +42,27 @@ class _Loaded:
     series, None where there is none. ``seen``: the package's folder as it was when its files were read."""
 
     seen: Fingerprint
-    networks: tuple[NetworkSession, ...]
-    locator: NetworkSession | None = None
+    networks: tuple[Session, ...]
+    locator: Session | None = None
 
     @property
     def batch(self) -> int:
         """How many inputs at a time the memory held when the sessions were warmed."""
         return min(session.warm_shape[0] for session in self.networks)
 
+    @property
+    def alive(self) -> bool:
+        return all(session.alive for session in self.networks)
+
 
 class Runtime:
-    """``memory_budget_mib``: what volume and network may take together. ``marker``: see :mod:`vigil.inference.quarantine`."""
+    """``memory_budget_mib``: what volume and network may take together. ``marker``: see :mod:`vigil.inference.quarantine`.
+    ``make``: where the networks run; ``tell_death``: is told of each death of a process that is a model's own."""
 
     def __init__(
         self, *, provider: str, threads: int, allow_cpu_fallback: bool, memory_budget_mib: int, marker: Path,
-        breaker: Breaker | None = None, accelerator: Accelerator | None = None,
+        breaker: Breaker | None = None, accelerator: Accelerator | None = None, make: SessionMaker = made_here,
+        tell_death: TellDeath = lambda _model_id, _ended: None,
     ) -> None:
         self._accelerator = accelerator or Accelerator(provider)
         self._threads = threads
@@ -63,6 +70,8 @@ class Runtime:
         self._budget_bytes = memory_budget_mib << 20
         self._marker = CrashMarker(marker)
         self._breaker = breaker or Breaker()
+        self._make = make
+        self._tell_death = tell_death
         self._loaded: dict[_Key, _Loaded] = {}
         self._running = threading.Lock()
 
@@ -70,34 +79,35 @@ class Runtime:
         """Makes and warms the model's session; does nothing where there is one for these weights.
 
         Raises: ModelInvalid, ModelFileMissing, ModelHashMismatch, ModelNotLoaded, ModelQuarantined, OutOfMemory,
-        TimeLimitReached.
+        ModelProcessEnded, TimeLimitReached.
         """
         manifest = _manifest(model)
         if _key(model) in self._loaded:
             return
         self._refuse_quarantined(model.model_id)
         seen = fingerprint(model.folder)
-        contents = [model.read_network(network) for network in manifest.networks]
+        contents = _contents(model, manifest)
         with self._running, self._marker.in_flight(model.model_id):
-            leave = Leave.within(manifest.time_limit_s, threading.Event())
-            try:
-                loaded = self._made(manifest, contents, self._accelerator, seen, leave)
-            except OutOfMemory:
-                if not (self._accelerator.on_a_gpu and self._allow_cpu_fallback):
-                    raise
-                loaded = self._made(manifest, contents, Accelerator(), seen, leave)
+            loaded = survive(
+                model.model_id,
+                lambda: self._made_somewhere(manifest, contents, seen, Leave.within(manifest.time_limit_s, threading.Event())),
+                self._marker, self._tell_death)
         self._loaded[_key(model)] = loaded
+
+    def _made_somewhere(self, manifest: Manifest, contents: Sequence[bytes], seen: Fingerprint, leave: Leave) -> _Loaded:
+        try:
+            return self._made(manifest, contents, self._accelerator, seen, leave)
+        except OutOfMemory:
+            if not (self._accelerator.on_a_gpu and self._allow_cpu_fallback):
+                raise
+        return self._made(manifest, contents, Accelerator(), seen, leave)
 
     def _made(
         self, manifest: Manifest, contents: Sequence[bytes], accelerator: Accelerator, seen: Fingerprint, leave: Leave
     ) -> _Loaded:
-        sessions = [
-            NetworkSession(
-                content, network, form_of(manifest, network), accelerator=accelerator, threads=self._threads,
-                allow_cpu_fallback=self._allow_cpu_fallback, room_bytes=self._budget_bytes, leave=leave,
-            )
-            for content, network in zip(contents, manifest.networks, strict=True)
-        ]
+        graphs = [Graph(content, network, form_of(manifest, network))
+                  for content, network in zip(contents, manifest.networks, strict=True)]
+        sessions = self._make(graphs, Means(accelerator, self._threads, self._allow_cpu_fallback, self._budget_bytes), leave)
         locator = None if manifest.locator is None else sessions.pop(0)
         networks = tuple(sessions)
         insist_on_outputs(manifest, locator, networks)
@@ -114,7 +124,7 @@ class Runtime:
 
         Raises: ModelHashMismatch and its like where the package was changed since it was loaded; ModelNotLoaded;
         ModelQuarantined; ModelPaused; InferenceFailed (also for NaN or infinity, in or out);
-        OutOfMemory; TimeLimitReached; Stopping.
+        OutOfMemory; ModelProcessEnded; TimeLimitReached; Stopping.
         """
         manifest = _manifest(model)
         loaded = self._loaded.get(_key(model))
@@ -128,20 +138,41 @@ class Runtime:
         others = further or {}
         batch = batch_within(manifest, volume, others.values(), loaded.batch, self._budget_bytes)
         with self._turn(stop), self._breaker.guarding(model.model_id), self._marker.in_flight(model.model_id, proves=True):
-            leave = Leave.within(manifest.time_limit_s, stop)
-            try:
-                return _run(loaded, manifest, volume, others, operating_point, batch, leave)
-            except MemoryError:
-                raise OutOfMemory("not enough memory to analyse this volume") from None
-            except OutOfMemory:
-                # The batches were made smaller before, down to one; the window is the author's, and stays.
-                if not self._allow_cpu_fallback or all(session.provider == "cpu" for session in loaded.networks):
-                    raise
-            aside = self._made(manifest, [model.read_network(network) for network in manifest.networks], Accelerator(),
-                               loaded.seen, leave)
-            inference = _run(aside, manifest, volume, others, operating_point, batch, leave)
-            note = f"Run on the CPU ({aside.networks[0].describe()}): the memory of the GPU did not suffice."
-            return replace(inference, answer=replace(inference.answer, notes=(*inference.answer.notes, note)))
+            return survive(
+                model.model_id,
+                lambda: self._run_somewhere(model, loaded, volume, others, operating_point, batch,
+                                            Leave.within(manifest.time_limit_s, stop)),
+                self._marker, self._tell_death)
+
+    def _run_somewhere(
+        self, model: InstalledModel, loaded: _Loaded, volume: Volume, others: Mapping[str, Volume], operating_point: str,
+        batch: int, leave: Leave,
+    ) -> Inference:
+        manifest = _manifest(model)
+        loaded = self._alive(model, loaded, leave)
+        try:
+            return _run(loaded, manifest, volume, others, operating_point, batch, leave)
+        except MemoryError:
+            raise OutOfMemory("not enough memory to analyse this volume") from None
+        except OutOfMemory:
+            # The batches were made smaller before, down to one; the window is the author's, and stays.
+            if not self._allow_cpu_fallback or all(session.provider == "cpu" for session in loaded.networks):
+                raise
+        aside = self._made(manifest, _contents(model, manifest), Accelerator(), loaded.seen, leave)
+        inference = _run(aside, manifest, volume, others, operating_point, batch, leave)
+        note = f"Run on the CPU ({aside.networks[0].describe()}): the memory of the GPU did not suffice."
+        return replace(inference, answer=replace(inference.answer, notes=(*inference.answer.notes, note)))
+
+    def _alive(self, model: InstalledModel, loaded: _Loaded, leave: Leave) -> _Loaded:
+        """The sessions, or others in their place where their process has ended."""
+        current = self._loaded.get(_key(model), loaded)
+        if current.alive:
+            return current
+        manifest = _manifest(model)
+        made = self._made_somewhere(manifest, _contents(model, manifest), current.seen, leave)
+        if _key(model) in self._loaded:
+            self._loaded[_key(model)] = made
+        return made
 
     def describe(self, model_id: str) -> str:
         """What runs the model, for people: "ONNX Runtime 1.26.0 CPU"."""
@@ -228,6 +259,10 @@ def _manifest(model: InstalledModel) -> Manifest:
     if model.manifest is None:
         raise ModelNotLoaded(f"the model '{model.model_id}' has no manifest that can be read")
     return model.manifest
+
+
+def _contents(model: InstalledModel, manifest: Manifest) -> list[bytes]:
+    return [model.read_network(network) for network in manifest.networks]
 
 
 def _look(stop: threading.Event) -> None:

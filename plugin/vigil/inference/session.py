@@ -45,6 +45,9 @@ class NetworkSession:
     place; ModelInvalid where inputs and outputs are not those of the manifest; those of :meth:`run`.
     """
 
+    alive = True
+    """As long as the process that it is made in."""
+
     def __init__(
         self, content: bytes, network: Network, form: TensorForm, *, accelerator: Accelerator, threads: int,
         allow_cpu_fallback: bool, room_bytes: int, leave: Leave,

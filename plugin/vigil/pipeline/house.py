@@ -12,13 +12,14 @@ from vigil.domain.clock import Clock, SystemClock
 from vigil.domain.errors import Category, VigilError, in_words
 from vigil.domain.gateway import Gateway
 from vigil.imaging.arrived import ArrivedImages
+from vigil.inference.apart.errors import ModelProcessEnded
 from vigil.inference.quarantine import CrashMarker
 from vigil.inference.registry import Limit
 from vigil.inference.runtime import Runtime
 from vigil.intake.declared import DeclaredCounts
 from vigil.intake.header import ImageHeader
 from vigil.intake.study import HeaderCache
-from vigil.pipeline.accelerator import accelerator_of
+from vigil.pipeline.accelerator import accelerator_of, maker_of
 from vigil.pipeline.alert import ToRis
 from vigil.pipeline.analyse import STORAGE, STORE, Analyst
 from vigil.pipeline.arrivals import WORKERS, Arrivals
@@ -109,7 +110,8 @@ class House:
             provider=settings.runtime.provider, threads=settings.runtime.threads,
             allow_cpu_fallback=settings.runtime.allow_cpu_fallback,
             memory_budget_mib=settings.runtime.memory_budget_mib - settings.arrival_memory_mib, marker=self._state.marker,
-            accelerator=accelerator_of(settings.runtime, self._state.engines))
+            accelerator=accelerator_of(settings.runtime, self._state.engines), make=maker_of(settings.runtime),
+            tell_death=self._tell_death)
         models = self._models = Roster(settings=settings, ledger=ledger, runtime=self._runtime, stop=self._stop, log=self._log)
         models.take_up()
         warm()
@@ -198,6 +200,10 @@ class House:
         category = error.category if isinstance(error, VigilError) else Category.INTERNAL
         self._metrics.error(kind, category.value)
         self._log.error("task-broke", kind=kind, category=category.value, exception=error)
+
+    def _tell_death(self, model_id: str, ended: ModelProcessEnded) -> None:
+        self._metrics.error("inference", ended.category.value)
+        self._log.error("model-process-ended", model=model_id, how=ended.message)
 
     def missing(self) -> list[str]:
         """What the site asked for and does not work, in words."""

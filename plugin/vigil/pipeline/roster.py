@@ -102,7 +102,8 @@ class Roster(Mapping[str, InstalledModel]):
     def _released_from_quarantine(self) -> tuple[str, ...]:
         """Models that were refused for that alone, and are not in quarantine any more."""
         return tuple(name for name, model in self._running.items()
-                     if model.problem is not None and model.problem.category is Category.MODEL_QUARANTINED
+                     if model.problem is not None
+                     and model.problem.category in {Category.MODEL_QUARANTINED, Category.MODEL_PROCESS_ENDED}
                      and self._runtime.quarantine(name) is None)
 
     def _keep(self) -> None:

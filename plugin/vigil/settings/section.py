@@ -61,6 +61,8 @@ class RuntimeSettings(Section):
     memory_budget_mib: int = Field(default=4096, ge=256, le=4_194_304,
                                    description="a whole number of MiB for the whole bundle, 256 or more")
     allow_cpu_fallback: bool = Field(default=False, description="true or false")
+    isolation: Literal["none", "process"] = Field(
+        default="none", description='"none" (in Orthanc\'s process) or "process": what the networks run in')
 
 
 class ArrivalSettings(Section):

@@ -18,7 +18,7 @@ from onnxruntime import InferenceSession, RunOptions
 
 from vigil.domain.answer import AnswerKind
 from vigil.inference import providers
-from vigil.inference import runtime as runtime_module
+from vigil.inference import sessions as sessions_module
 from vigil.inference.binding import run_bound
 from vigil.inference.errors import ModelNotLoaded, OutOfMemory
 from vigil.inference.providers import CPU, CUDA, TENSORRT, Accelerator, told
@@ -159,7 +159,7 @@ class SmallGpu(NetworkSession):
 
 @pytest.fixture
 def small_gpu(monkeypatch: pytest.MonkeyPatch) -> type[SmallGpu]:
-    monkeypatch.setattr(runtime_module, "NetworkSession", SmallGpu)
+    monkeypatch.setattr(sessions_module, "NetworkSession", SmallGpu)
     monkeypatch.setattr(SmallGpu, "seen", [])
     return SmallGpu
 

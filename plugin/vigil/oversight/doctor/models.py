@@ -43,7 +43,7 @@ def look_at_models(site: Site, settings: Settings, models: tuple[InstalledModel,
         checks += _made_here(sound, settings)
     state = site.state_directory
     for name in () if state is None else quarantined(StatePaths(state).marker):
-        checks.append(error(SUBJECT, name, "is in quarantine: Orthanc's process ended more than once while it ran",
+        checks.append(error(SUBJECT, name, "is in quarantine: the process that ran it ended more than once",
                             f"look into Orthanc's log, then: vigil models release {name}, and restart Orthanc"))
     return checks
 
