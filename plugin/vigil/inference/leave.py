@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vigil.domain.errors import Stopping
 from vigil.inference.errors import TimeLimitReached
@@ -21,6 +21,10 @@ class Leave:
     @classmethod
     def within(cls, limit_s: float, stop: threading.Event) -> Leave:
         return cls(stop, time.monotonic() + limit_s, limit_s)
+
+    def later(self, seconds: float) -> Leave:
+        """The same, ending so much later."""
+        return self if self.until is None else replace(self, until=self.until + seconds)
 
     @property
     def over(self) -> bool:

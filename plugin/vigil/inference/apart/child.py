@@ -14,7 +14,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 import vigil
-from vigil.domain.errors import Category, Stopping, VigilError
+from vigil.domain.errors import Category, VigilError
 from vigil.inference.apart.channel import Channel
 from vigil.inference.apart.errors import ChannelClosed, Garbled, ModelProcessEnded
 from vigil.inference.apart.interpreter import own_version
@@ -27,7 +27,6 @@ from vigil.inference.errors import (
     ModelInvalid,
     ModelNotLoaded,
     OutOfMemory,
-    TimeLimitReached,
 )
 from vigil.inference.leave import Leave
 
@@ -40,7 +39,7 @@ GONE_WITHIN_S = 1.0
 
 _RAISED: dict[Category, type[InferenceError]] = {
     Category.MODEL_INVALID: ModelInvalid, Category.MODEL_NOT_LOADED: ModelNotLoaded, Category.INFERENCE_FAILED: InferenceFailed,
-    Category.OUT_OF_MEMORY: OutOfMemory, Category.TIME_LIMIT: TimeLimitReached,
+    Category.OUT_OF_MEMORY: OutOfMemory,
 }
 
 Tensors = dict[str, NDArray[np.number]]
@@ -60,15 +59,14 @@ class Child:
     Raises: ModelProcessEnded, ModelNotLoaded, Stopping, TimeLimitReached: where it does not start.
     """
 
-    def __init__(self, interpreter: Path, *, most_bytes: int, leave: Leave, grace_s: float = GRACE_S,
-                 folders: tuple[str, ...] | None = None) -> None:
+    def __init__(self, interpreter: Path, *, most_bytes: int, leave: Leave, grace_s: float = GRACE_S) -> None:
         self._most_bytes = most_bytes
         self._grace_s = grace_s
         self._number: int = READY
         self._lock = threading.Lock()
         self._channel, theirs = Channel.pair()
         try:
-            self._process = ModelProcess(interpreter, folders or folders_of_the_bundle(), theirs)
+            self._process = ModelProcess(interpreter, folders_of_the_bundle(), theirs)
         except BaseException:
             self._channel.close()
             raise
@@ -98,14 +96,14 @@ class Child:
 
     def _greet(self, leave: Leave) -> None:
         """Waits until it has imported what it needs."""
-        within = Leave(leave.stop, time.monotonic() + START_WITHIN_S, START_WITHIN_S)
+        until_s = time.monotonic() + START_WITHIN_S
         while not self._channel.waits(LOOK_EVERY_S):
-            if leave.over or within.over:
+            if leave.over or time.monotonic() >= until_s:
                 self._end()
                 leave.look()
                 raise ModelNotLoaded(f"the model's process did not start within {START_WITHIN_S:g} s; see what keeps this "
                                      "machine busy, and restart Orthanc")
-        answer, _ = self._received(READY)
+        answer, _ = self._received(READY, leave)
         if not isinstance(answer, Ready):
             raise self._put_down("it did not say that it is ready")
         if (answer.python, answer.vigil) != (own_version(), vigil.__version__):
@@ -120,9 +118,9 @@ class Child:
             try:
                 self._channel.send(as_bytes(order(self._number)), descriptor)
             except ChannelClosed:
-                raise self._put_down("it closed its connection") from None
+                raise self._gone() from None
             self._wait(leave)
-            return self._received(self._number)
+            return self._received(self._number, leave)
 
     def _wait(self, leave: Leave) -> None:
         """Until it answers, or is gone. Where the leave is over the graph is asked to end, and ended if it does not."""
@@ -139,7 +137,7 @@ class Child:
                 self._end()
                 leave.look()
 
-    def _received(self, number: int) -> tuple[Answer, Tensors]:
+    def _received(self, number: int, leave: Leave) -> tuple[Answer, Tensors]:
         """An answer to this order; raises what it says went wrong."""
         descriptor = None
         try:
@@ -148,6 +146,9 @@ class Child:
             if answer.number != number:
                 raise Garbled("an answer to another order")
             if isinstance(answer, Failed):
+                if answer.category is Category.STOPPING:  # so it was asked to, or lies
+                    leave.look()
+                    raise Garbled("that it was asked to end")
                 raise _error_of(answer)
             if isinstance(answer, Ready):
                 return answer, {}
@@ -157,21 +158,25 @@ class Child:
         except Garbled as garbled:
             raise self._put_down(f"it answered {garbled}") from None
         except ChannelClosed:
-            raise self._put_down("it closed its connection") from None
+            raise self._gone() from None
         except (OSError, MemoryError):  # no room to map what it gave
             raise OutOfMemory("not enough memory to take what the network gave") from None
         finally:
             if descriptor is not None:
                 os.close(descriptor)
 
-    def _put_down(self, why: str) -> ModelProcessEnded:
-        """What is raised where it is gone, or is not to be trusted any more: then it is ended."""
+    def _gone(self) -> ModelProcessEnded:
+        """What is raised where its end of the channel is closed."""
         ended = self._process.ended(GONE_WITHIN_S)
         if ended is None:
-            self._end()
-            return ModelProcessEnded(f"the process that ran the model was ended, for {why}; tell the model's vendor")
+            return self._put_down("it closed its connection")
         self._channel.close()
         return ModelProcessEnded(ended.said())
+
+    def _put_down(self, why: str) -> ModelProcessEnded:
+        """What is raised where it is not to be trusted any more. It is ended."""
+        self._end()
+        return ModelProcessEnded(f"the process that ran the model was ended, for {why}; tell the model's vendor")
 
     def _end(self) -> None:
         _let_go(self._process, self._channel)
@@ -185,7 +190,5 @@ def _let_go(process: ModelProcess, channel: Channel) -> None:
 
 def _error_of(answer: Failed) -> VigilError:
     message = "".join(letter if letter.isprintable() else " " for letter in answer.message)
-    if answer.category is Category.STOPPING:
-        return Stopping(message)
     raised = _RAISED.get(answer.category)
     return VigilError(message, category=answer.category) if raised is None else raised(message)

@@ -89,7 +89,7 @@ class Failed(Message):
     number: Number
     category: Literal[
         Category.MODEL_INVALID, Category.MODEL_NOT_LOADED, Category.INFERENCE_FAILED, Category.OUT_OF_MEMORY,
-        Category.TIME_LIMIT, Category.STOPPING, Category.LIBRARY_MISSING, Category.INTERNAL,
+        Category.STOPPING, Category.LIBRARY_MISSING, Category.INTERNAL,
     ]
     message: Said
 

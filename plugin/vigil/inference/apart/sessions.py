@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vigil.domain.manifest import Network
-from vigil.inference.apart.child import Child
+from vigil.inference.apart.child import GRACE_S, Child
 from vigil.inference.apart.messages import CONTENT, Made, Make, Run
 from vigil.inference.apart.tensors import sealed
 from vigil.inference.leave import Leave
@@ -51,13 +52,18 @@ class ApartSession:
 
 
 class MadeApart:
-    """Makes the sessions of each model in a process of their own, which is there for that model alone."""
+    """Makes the sessions of each model in a process of their own, which is there for that model alone. ``grace_s``: see
+    :data:`vigil.inference.apart.child.GRACE_S`."""
 
-    def __init__(self, interpreter: Path) -> None:
+    def __init__(self, interpreter: Path, *, grace_s: float = GRACE_S) -> None:
         self._interpreter = interpreter
+        self._grace_s = grace_s
 
     def __call__(self, graphs: Sequence[Graph], means: Means, leave: Leave) -> list[Session]:
-        child = Child(self._interpreter, most_bytes=means.room_bytes, leave=leave)
+        begun_s = time.monotonic()
+        # The model's time is for the model: how long a process takes to start is the machine's business.
+        child = Child(self._interpreter, most_bytes=means.room_bytes, leave=Leave(leave.stop), grace_s=self._grace_s)
+        leave = leave.later(time.monotonic() - begun_s)
         return [_made(child, place, graph, means, leave) for place, graph in enumerate(graphs)]
 
 
