@@ -38,6 +38,7 @@ CHOSEN: Mapping[str, str] = {
     "tests/integration/test_stalled_studies.py": "events of stable studies and of single images",
     "tests/integration/test_deletion.py": "events of deletion, and a study that comes again",
     "tests/integration/test_brain_volume.py": "the second model: MR, multi-frame objects, resampling",
+    "tests/integration/test_isolation.py": "which interpreter is found for a model's process, and what ends with what",
     "tests/integration/test_last_word.py": "the outbox over a restart",
     "tests/integration/test_people.py::test_a_person_acknowledges_by_the_link_and_nobody_else_is_told": "REST routes for people",
     "tests/chaos/test_stops.py": "SIGTERM at the worst moments",

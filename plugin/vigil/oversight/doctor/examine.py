@@ -9,6 +9,7 @@ from vigil.oversight.doctor.certificates import look_at_certificates
 from vigil.oversight.doctor.check import Check, error, good, warning
 from vigil.oversight.doctor.contradictions import contradictions, told
 from vigil.oversight.doctor.destinations import look_at_destinations
+from vigil.oversight.doctor.isolation import look_at_isolation
 from vigil.oversight.doctor.libraries import default_site_packages, look_at_process, look_in_folder, pins
 from vigil.oversight.doctor.models import installed, look_at_models, manifests
 from vigil.oversight.doctor.running import Running, ask_running
@@ -34,7 +35,8 @@ def examine(config: Path, around: Surroundings) -> list[Check]:
         lambda: look_at_certificates(site), lambda: look_at_orthanc(site),
     ]
     if settings is not None:
-        looks += [lambda: look_at_models(site, settings, models), lambda: look_at_destinations(site, settings)]
+        looks += [lambda: look_at_isolation(site, settings, around.unit_folders),
+                  lambda: look_at_models(site, settings, models), lambda: look_at_destinations(site, settings)]
     checks: list[Check] = []
     for look in looks:
         try:

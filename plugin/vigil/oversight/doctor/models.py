@@ -8,12 +8,13 @@ from pathlib import Path
 
 from vigil.domain.errors import VigilError
 from vigil.domain.manifest import Manifest
+from vigil.inference.apart.errors import NoInterpreter
 from vigil.inference.quarantine import quarantined
 from vigil.inference.registry import InstalledModel, Registry
 from vigil.inference.runtime import Runtime
 from vigil.oversight.doctor.check import Check, error, good, warning
 from vigil.oversight.doctor.site import Site
-from vigil.pipeline.accelerator import accelerator_of
+from vigil.pipeline.accelerator import accelerator_of, maker_of
 from vigil.records.state import StatePaths
 from vigil.settings import Settings
 
@@ -77,11 +78,15 @@ def _in_process(model: InstalledModel, told: dict[str, object], wanted: str) -> 
 
 def _made_here(models: list[InstalledModel], settings: Settings) -> Iterator[Check]:
     """Orthanc does not run: sessions are made here, as a start would make them."""
+    try:
+        make = maker_of(settings.runtime)
+    except NoInterpreter:
+        return  # told with the setting
     with tempfile.TemporaryDirectory(prefix="vigil-doctor-") as place:
         runtime = Runtime(
             provider=settings.runtime.provider, threads=settings.runtime.threads, marker=Path(place) / "running.json",
             allow_cpu_fallback=settings.runtime.allow_cpu_fallback, memory_budget_mib=settings.runtime.memory_budget_mib,
-            accelerator=accelerator_of(settings.runtime))
+            accelerator=accelerator_of(settings.runtime), make=make)
         for model in models:
             try:
                 runtime.load(model)
