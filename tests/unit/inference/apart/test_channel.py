@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,17 @@ def test_more_descriptors_than_one_are_refused_and_none_stays_open(count: int) -
     assert descriptors() == before
     os.close(reading)
     os.close(writing)
+
+
+def test_who_listens_waits_as_long_as_nothing_is_said_and_who_speaks_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vigil.inference.apart.channel.SEND_WITHIN_S", 1)
+    ours, end = Channel.pair()
+    theirs = Channel(end)
+    threading.Timer(1.5, ours.send, [b"at last"]).start()
+    assert theirs.receive() == (b"at last", None)
+    with pytest.raises(ChannelClosed):
+        for _ in range(1000):  # until the socket has no room, for nobody reads
+            theirs.send(b"x" * LARGEST_MESSAGE_BYTES)
 
 
 def test_an_end_that_is_closed_is_told_on_both_ways() -> None:
