@@ -78,6 +78,7 @@ def kill_in_the_middle(orthanc: int, killed: list[int]) -> None:
                 os.kill(pid, signal.SIGKILL)
                 killed.append(pid)
                 return
+        time.sleep(0.002)
 
 
 def send(hospital: Hospital, images: list[Dataset]) -> None:
@@ -123,10 +124,10 @@ def test_what_ends_the_process_of_a_model_ends_neither_orthanc_nor_the_analysis(
     assert processes_of(orthanc.pid) == first
 
     pid, killed = orthanc.pid, list[int]()
-    killer = threading.Thread(target=kill_in_the_middle, args=(pid, killed))
-    killer.start()
     images = head_study("apart-two")
     send(hospital, images)
+    killer = threading.Thread(target=kill_in_the_middle, args=(pid, killed))
+    killer.start()
     census = settle(hospital, images)
     killer.join()
     assert killed == first
