@@ -56,7 +56,8 @@ class Child:
 
     ``most_bytes``: of tensors in one answer. ``grace_s``: see :data:`GRACE_S`.
 
-    Raises: ModelProcessEnded, ModelNotLoaded, Stopping, TimeLimitReached: where it does not start.
+    Raises: ModelNotLoaded, Stopping, VigilError of the category "library-missing": where it does not start. No model is in it
+    yet, so none is to blame.
     """
 
     def __init__(self, interpreter: Path, *, most_bytes: int, leave: Leave, grace_s: float = GRACE_S) -> None:
@@ -103,13 +104,14 @@ class Child:
                 leave.look()
                 raise ModelNotLoaded(f"the model's process did not start within {START_WITHIN_S:g} s; see what keeps this "
                                      "machine busy, and restart Orthanc")
-        answer, _ = self._received(READY, leave)
-        if not isinstance(answer, Ready):
-            raise self._put_down("it did not say that it is ready")
-        if (answer.python, answer.vigil) != (own_version(), vigil.__version__):
+        try:
+            answer, _ = self._received(READY, leave)
+        except ModelProcessEnded as ended:
+            raise ModelNotLoaded(f"the model's process did not start: {ended.message}") from None
+        if not isinstance(answer, Ready) or (answer.python, answer.vigil) != (own_version(), vigil.__version__):
             self._end()
-            raise ModelNotLoaded(f"the model's process runs Vigil {answer.vigil} on Python {answer.python}, and Orthanc "
-                                 f"{vigil.__version__} on {own_version()}; restart Orthanc after an update")
+            raise ModelNotLoaded(f"the model's process is of another bundle or Python than Orthanc's {vigil.__version__} on "
+                                 f"{own_version()}; restart Orthanc after an update")
 
     def _ordered(self, order: Callable[[int], Make | Run], descriptor: int, leave: Leave) -> tuple[Answer, Tensors]:
         with self._lock:

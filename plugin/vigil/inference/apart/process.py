@@ -12,8 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from vigil.inference.apart.errors import ModelProcessEnded
 from vigil.inference.apart.interpreter import ALONE
+from vigil.inference.errors import ModelNotLoaded
 
 ENTRY = Path(__file__).with_name("entry.py")
 ENDED_WITHIN_S = 5.0
@@ -60,7 +60,7 @@ class ModelProcess:
     A thread of its own starts it and waits for it as long as it lives: Linux ends a child with the *thread* that started it, and
     one that nobody waits for stays as a zombie.
 
-    Raises: ModelProcessEnded where it cannot be started.
+    Raises: ModelNotLoaded where it cannot be started.
     """
 
     def __init__(self, interpreter: Path, folders: Sequence[str], theirs: socket.socket) -> None:
@@ -75,8 +75,8 @@ class ModelProcess:
         threading.Thread(target=self._keep, args=(command, theirs), name="vigil-model-process", daemon=True).start()
         self._started.wait()
         if self._failed is not None:
-            raise ModelProcessEnded(f"the model's process cannot be started ({self._failed.strerror}); see that Orthanc's user "
-                                    f"may run {interpreter}, and how many processes it may have")
+            raise ModelNotLoaded(f"the model's process cannot be started ({self._failed.strerror}); see that Orthanc's user "
+                                 f"may run {interpreter}, and how many processes it may have")
 
     @property
     def runs(self) -> bool:

@@ -58,11 +58,9 @@ GARBAGE = {
     "a-long-message": "ready(); answer(b'x' * 70000)",
     "many-descriptors": "order = ready(); m = memory(64); answer(made(order), m, m, m)",
     "ready-twice": "ready(); answer(READY)",
-    "no-greeting": "answer(b'hello')",
     "stops-unasked": "order = ready(); answer({'kind': 'failed', 'number': order['number'], 'category': 'stopping', "
                      "'message': 'x'})",
     "closes-it": "ready(); end.close()",
-    "closes-it-at-once": "end.close()",
 }
 
 
@@ -76,7 +74,6 @@ def test_what_is_no_answer_ends_the_process_and_is_a_named_error(tmp_path: Path,
 
 @pytest.mark.parametrize(("behaviour", "said"), [
     ("ready(); os._exit(3)", "ended by itself (exit code 3)"),
-    ("os._exit(3)", "ended by itself (exit code 3)"),
     (f"ready(); os.kill(os.getpid(), {signal.SIGSEGV:d})", "crashed (SIGSEGV)"),
     (f"order = ready(); answer(made(order), memory(64)); end.recv(65536); os.kill(os.getpid(), {signal.SIGKILL:d})",
      "killed from outside (SIGKILL)"),
@@ -86,6 +83,19 @@ def test_one_that_ends_before_it_has_answered_is_said_to_have(
 ) -> None:
     error = raised(tmp_path, model, behaviour)
     assert isinstance(error, ModelProcessEnded)
+    assert said in error.message
+
+
+@pytest.mark.parametrize(("behaviour", "said"), [
+    ("os._exit(3)", "ended by itself (exit code 3)"), ("answer(b'hello')", "it answered no answer"),
+    ("end.close()", "it closed its connection"), (f"os.kill(os.getpid(), {signal.SIGKILL:d})", "killed from outside"),
+])
+def test_no_model_is_to_blame_for_a_process_that_does_not_start(
+    tmp_path: Path, model: InstalledModel, behaviour: str, said: str
+) -> None:
+    error = raised(tmp_path, model, behaviour)
+    assert isinstance(error, ModelNotLoaded)
+    assert "did not start" in error.message
     assert said in error.message
 
 

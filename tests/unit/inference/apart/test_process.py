@@ -15,9 +15,9 @@ from apart_cases import MEANS, PYTHON, children, graphs_of, leave, wait_for
 from inference_cases import installed
 
 from vigil.inference.apart.child import Child, folders_of_the_bundle
-from vigil.inference.apart.errors import ModelProcessEnded
 from vigil.inference.apart.process import HowItEnded
 from vigil.inference.apart.sessions import MadeApart
+from vigil.inference.errors import ModelNotLoaded
 
 
 @pytest.fixture
@@ -147,6 +147,6 @@ def _runs(pid: int) -> bool:
 
 
 def test_a_program_that_cannot_be_started_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ModelProcessEnded, match="cannot be started"):
+    with pytest.raises(ModelNotLoaded, match="cannot be started"):
         MadeApart(tmp_path / "no-python")(graphs_of(installed(tmp_path / "models")), MEANS, leave())
     wait_for(lambda: threading.active_count() == 1)
