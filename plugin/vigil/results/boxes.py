@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vigil.domain.answer import Finding
 from vigil.domain.boxes import PatientBox
 from vigil.results import wording
 from vigil.results.key_slices import LocatedFinding, drawn
@@ -65,6 +66,16 @@ def more_words(request: ResultRequest) -> str:
     return f"and {more} more box{'es' if more > 1 else ''}, drawn without a number" if more else ""
 
 
+def count_words(request: ResultRequest, finding: Finding) -> str:
+    """ "3 boxes, up to 88.0 %"; nothing of a finding that has none."""
+    boxes = request.boxes_of(finding)
+    if not boxes:
+        return ""
+    count = f"{len(boxes)} boxes" if len(boxes) > 1 else "1 box"
+    best = max((box.score for box in boxes), key=lambda score: score.value)
+    return f"{count}, up to {best.text()}" if request.lets_out(best) else count
+
+
 def marks(request: ResultRequest) -> str:
     """What is drawn: "contour", "boxes" or both."""
     with_boxes = [bool(request.boxes_of(item.finding)) for item in drawn(request)]
@@ -74,7 +85,7 @@ def marks(request: ResultRequest) -> str:
 
 
 def _words(request: ResultRequest, told: ToldBox) -> str:
-    """ "Box 2: Nodule, Certainty of Finding 87.0 %, image 15 (images 12 to 17)"."""
+    """ "Box 2: Nodule, Certainty of Finding 87.0 %, image 15 (from image 12 to image 17)"."""
     parts, score = told.box.rectangles, told.box.score
     said = [f"Box {told.number}: {told.item.finding.concept.meaning}"]
     if request.lets_out(score):
@@ -82,7 +93,7 @@ def _words(request: ResultRequest, told: ToldBox) -> str:
     said.append(wording.image_words(request, told.box.middle.index))
     if len(parts) > 1:
         ends = (wording.image_words(request, part.index) for part in (parts[0], parts[-1]))
-        said[-1] += f" (in {len(parts)}, from {' to '.join(ends)})"
+        said[-1] += f" (from {' to '.join(ends)})"
     return ", ".join(said)
 
 

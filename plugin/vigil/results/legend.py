@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from vigil.domain.answer import AnswerKind
 from vigil.results import wording
-from vigil.results.boxes import more_words
+from vigil.results.boxes import count_words, more_words
 from vigil.results.key_slices import bearing_slices, captured_slices, drawn
 from vigil.results.lettering import Colour
 from vigil.results.options import Captures
@@ -30,9 +30,9 @@ def legend(request: ResultRequest) -> tuple[Entry, ...]:
     entries = []
     for item in findings[:MOST_ENTRIES]:
         parts = [f"{item.number}  {item.finding.concept.meaning}" if len(findings) > 1 else item.finding.concept.meaning]
-        parts.extend(number.text() for number in item.finding.measurements[:1] if request.lets_out(number))
-        if boxes := request.boxes_of(item.finding):
-            parts.append(f"{len(boxes)} boxes" if len(boxes) > 1 else "1 box")
+        boxes = count_words(request, item.finding)
+        parts.extend([boxes] if boxes else (
+            number.text() for number in item.finding.measurements[:1] if request.lets_out(number)))
         if item.key_slice is not None and len(request.sources) > 1:
             parts.append(wording.image_words(request, item.key_slice))
         entries.append(Entry(", ".join(parts), colour_of(item.number)))

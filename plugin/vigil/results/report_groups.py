@@ -74,7 +74,8 @@ def measurement_groups(request: ResultRequest, document: Dataset) -> tuple[list[
             continue
         if subject.region is not None:
             groups.append(_group(replace(subject, measurements=own), subject.region, algorithm))
-        groups.append(_group(subject, _referenced_segment(request, subject.segment), algorithm))
+        whole = replace(subject, tracking=Tracking.of(request, subject.segment.finding_number))
+        groups.append(_group(whole, _referenced_segment(request, subject.segment), algorithm))
     return groups, {
         other.concept: Ungrouped(other.site, tuple(_measurement(told, algorithm) for told in other.measurements))
         for other in others
