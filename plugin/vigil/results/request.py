@@ -92,9 +92,8 @@ class ResultRequest:
         )
 
     def boxes_of(self, finding: Finding) -> Sequence[PatientBox]:
-        """Those that show a finding; none where it has no place, or none that may be told (law 5)."""
-        told = self.answer.kind_of(finding).shows_place and self.permits(PermittedOutput.LOCATION)
-        return self.boxes.get(finding.region or "", ()) if told else ()
+        """Those that show a finding. Whether it may be shown says its place: :func:`vigil.results.key_slices.drawn`."""
+        return self.boxes.get(finding.region or "", ())
 
     def mask_of(self, finding: Finding) -> NDArray[np.bool_] | None:
         """The mask that shows a finding; None where it has none, or an empty one."""
