@@ -30,18 +30,21 @@ class BoxFrames:
             for part in told.box.rectangles:
                 self._by_slice.setdefault(part.index, []).append((told, part))
         self._size = max(11.0, min(shape) / 30)
+        self._written: list[tuple[slice, slice]] = []
 
     def findings_on(self, index: int) -> set[int]:
         """Numbers of the findings of which a box is in a slice."""
         return {told.item.number for told, _ in self._by_slice.get(index, ())}
 
     def occupy(self, busy: Mask, index: int) -> None:
-        """Marks in ``busy`` what is drawn on a slice."""
+        """Marks in ``busy`` what is framed on a slice."""
         for _, part in self._by_slice.get(index, ()):
             top, bottom, left, right = self._outer(part)
             busy[top:bottom, left:right] = True
-        for line, top, left in self._labels(index):
-            busy[self._area(line, top, left)] = True
+
+    def keep_off(self, area: tuple[slice, slice]) -> None:
+        """There is writing already."""
+        self._written.append(area)
 
     def draw(self, rgb: Rgb, index: int) -> None:
         boxes = self._by_slice.get(index, [])
@@ -66,6 +69,8 @@ class BoxFrames:
         """Each with its top and left, where it hides least of the frames and of what is written already."""
         boxes = self._by_slice.get(index, [])
         taken: Mask = np.zeros(self._shape, bool)
+        for area in self._written:
+            taken[area] = True
         for _, part in boxes:
             _frame(taken, self._outer(part), self._margin, True)
         made = []

@@ -56,14 +56,10 @@ def label(request: ResultRequest, told: ToldBox, among: Sequence[ToldBox]) -> st
 
 def lines(request: ResultRequest) -> list[str]:
     """Each box in words, and how many more there are."""
-    told = [_words(request, box) for box in told_boxes(request) if box.number is not None]
-    return [*told, *([more] if (more := more_words(request)) else [])]
-
-
-def more_words(request: ResultRequest) -> str:
-    """How many are only drawn."""
-    more = sum(told.number is None for told in told_boxes(request))
-    return f"and {more} more box{'es' if more > 1 else ''}, drawn without a number" if more else ""
+    boxes = told_boxes(request)
+    told = [_words(request, box) for box in boxes if box.number is not None]
+    more = len(boxes) - len(told)
+    return [*told, *([f"and {more} more box{'es' if more > 1 else ''}, drawn without a number"] if more else [])]
 
 
 def count_words(request: ResultRequest, finding: Finding) -> str:

@@ -87,7 +87,8 @@ def _keys_and_bearing(request: ResultRequest) -> tuple[set[int], set[int]]:
         boxes = request.boxes_of(item.finding)
         of_finding = {part.index for box in boxes for part in box.rectangles} or set(request.slices_of(item.finding))
         bearing |= of_finding
-        keys |= {box.middle.index for box in boxes} or of_finding.intersection(item.finding.key_slices)
+        most_certain = sorted(boxes, key=lambda box: -box.score.value)[:MOST_SHOWN]
+        keys |= {box.middle.index for box in most_certain} or of_finding.intersection(item.finding.key_slices)
         keys |= set() if item.key_slice is None else {item.key_slice}
     return keys, bearing
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from vigil.domain.answer import AnswerKind
 from vigil.results import wording
-from vigil.results.boxes import count_words, more_words
+from vigil.results.boxes import MOST_TOLD, count_words, told_boxes
 from vigil.results.key_slices import bearing_slices, captured_slices, drawn
 from vigil.results.lettering import Colour
 from vigil.results.options import Captures
@@ -38,8 +38,8 @@ def legend(request: ResultRequest) -> tuple[Entry, ...]:
         entries.append(Entry(", ".join(parts), colour_of(item.number)))
     if len(findings) > MOST_ENTRIES:
         entries.append(Entry(f"and {len(findings) - MOST_ENTRIES} more findings, in the report"))
-    if more := more_words(request):
-        entries.append(Entry(more))
+    if len(told_boxes(request)) > MOST_TOLD:
+        entries.append(Entry(f"{MOST_TOLD} of the boxes are told one by one, in the report"))
     left_out = bearing_slices(request) - set(captured_slices(request))
     told = request.options.captures is Captures.FINDINGS and request.answer.kind is not AnswerKind.MEASURED
     if left_out and told:

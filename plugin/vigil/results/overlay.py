@@ -64,6 +64,8 @@ class Overlays:
         self._notice_place = free_place(self._notice, MARGIN, busy, at_top=True)
         busy[self._notice_place.area] = True
         self._caption_place = free_place(widest, MARGIN, busy, at_top=False)
+        for place in (self._notice_place, self._caption_place):
+            self._boxes.keep_off(place.area)
 
     def draw(self, index: int, window: Window) -> NDArray[np.uint8]:
         """The slice ``index`` as RGB [row, column, 3], with contours, boxes and, where there is room, words."""

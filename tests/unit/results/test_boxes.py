@@ -186,11 +186,26 @@ def test_of_many_boxes_the_most_certain_are_told_and_the_others_counted_and_draw
     assert len([group for group in groups(report) if template(group) == "1410"]) == MOST_TOLD
     assert min(scores(report)) == 57.0
     assert "and 7 more boxes, drawn without a number" in texts(report)
-    assert "and 7 more boxes, drawn without a number" in [entry.text for entry in legend(asked)]
+    assert "20 of the boxes are told one by one, in the report" in [entry.text for entry in legend(asked)]
     assert len(graphics(only(asked, Role.PRESENTATION_STATE))) == MOST_TOLD + 7
     regulatory = asked.manifest.regulatory.model_copy(update={"permitted_outputs": frozenset({LOCATION})})  # without the labels
     frame = coloured(drawn(replace(asked, manifest=asked.manifest.model_copy(update={"regulatory": regulatory})), 5))
     assert all(frame[8 * number + 2, 12:20].any() for number in range(MOST_TOLD + 7))
+
+
+def test_no_label_lies_under_the_words_of_the_picture() -> None:
+    """A box whose label would stand where the notice is: it stands beside."""
+    asked = boxes_of_ct().asked
+    area = slice(41, 89), slice(40, 380)
+    box = PatientBox(Measurement(CERTAINTY_OF_FINDING, 62.0, PERCENT), (Rectangle(5, 95, 120, 100, 160),))
+    frames = BoxFrames(replace(asked, boxes={"hyperdense": (box,)}), (512, 512), 2, Scribe())
+    free, kept = (np.zeros((512, 512, 3), np.uint8) for _ in range(2))
+    frames.keep_off((slice(95, 130), slice(160, 300)))
+    frames.draw(free, 5)
+    assert not free[95:130, 170:300].any(), "not to the right, where it would stand"
+    frames.keep_off(area)
+    frames.draw(kept, 5)
+    assert kept.any() and not kept[area].any()
 
 
 def everything(asked: ResultRequest) -> tuple[list[Dataset], list[NDArray[np.uint8]]]:
