@@ -68,8 +68,9 @@ def measurement_groups(request: ResultRequest, document: Dataset) -> tuple[list[
     for subject in grouped:
         own = () if subject.certainty is None else (subject.certainty,)
         if subject.segment is None:
-            named = {told.concept for told in own}  # the finding's certainty is that of its most certain box
-            further = (told for told in subject.measurements if told.concept not in named)
+            # What a finding is certain of may be its most certain box: said once.
+            said = {(told.concept, round(told.value, 1)) for told in own}
+            further = (told for told in subject.measurements if (told.concept, round(told.value, 1)) not in said)
             groups.append(_group(replace(subject, measurements=(*own, *further)), subject.region, algorithm))
             continue
         if subject.region is not None:

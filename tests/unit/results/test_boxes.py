@@ -173,6 +173,15 @@ def test_each_box_is_followed_by_itself_and_the_first_stands_for_the_finding() -
     assert str(report.ConceptNameCodeSequence[0].CodeValue) == "126000", "every group is drawn, so viewers draw the report"
 
 
+def test_a_certainty_of_the_finding_is_told_beside_its_box_unless_it_is_the_box_s() -> None:
+    asked = boxes_of_ct(outputs=frozenset({LOCATION, SCORE})).asked  # without a segment, whose group would tell it
+    finding, = asked.answer.findings
+    for value, told in ((91.34, [91.3]), (40.0, [91.3, 40.0])):
+        certain = replace(finding, measurements=(Measurement(CERTAINTY_OF_FINDING, value, PERCENT),))
+        report = only(replace(asked, answer=replace(asked.answer, findings=(certain,))), Role.REPORT)
+        assert scores(groups(report)[0]) == told
+
+
 def test_of_many_boxes_the_most_certain_are_told_and_the_others_counted_and_drawn() -> None:
     asked = boxes_of_ct().asked
     many = tuple(
