@@ -78,7 +78,7 @@ def detector() -> bytes:
 
 def graph(
     nodes: list[Any], weights: Weights, inputs: dict[str, list[Any]], outputs: dict[str, list[Any]],
-    kind: int = TensorProto.FLOAT,
+    kind: int = TensorProto.FLOAT, opset: int = 17,
 ) -> bytes:
     made: ModelProto = helper.make_model(
         helper.make_graph(
@@ -86,7 +86,7 @@ def graph(
             [helper.make_tensor_value_info(name, TensorProto.FLOAT, sides) for name, sides in outputs.items()],
             [numpy_helper.from_array(value if value.dtype == np.int64 else value.astype(np.float32), name)
              for name, value in weights.items()],
-        ), opset_imports=[helper.make_opsetid("", 17)], ir_version=10)  # fmt: skip
+        ), opset_imports=[helper.make_opsetid("", opset)], ir_version=10)  # fmt: skip
     return bytes(made.SerializeToString())
 
 

@@ -28,6 +28,7 @@ from hospital.outcome import COMPREHENSIVE_3D_SR, SEGMENTATION
 from hospital.phantom import Head, phantom
 from hospital.radiograph import radiograph
 from hospital.seeded_networks import classifier, detector, run, u_net
+from validators.own_checks import REPORT, concept, groups
 from vigil.cli.main import app
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
@@ -147,6 +148,34 @@ def as_found(network: bytes, sent: Sequence[Dataset], answer: dict[str, Any], re
     column, row, slice_ = (SPOT_MM[axis] / (1.8, 1.8, 4.0)[axis] + middle[2 - axis] for axis in range(3))
     assert np.abs(where.mean(axis=0) - (slice_, row, column)).max() < 4
     assert segmented[at_mm(*SPOT_MM, shape=segmented.shape)]
+    told = boxes_of(results, sent)
+    assert {index for index, _, _ in told} == set(where[:, 0].tolist()), "a box in each slice that has a spot"
+    for index in {index for index, _, _ in told}:
+        corners, score = best_box(network, sent[index])
+        assert any(found == corners and abs(certainty - score) < 0.5 for slice_, found, certainty in told if slice_ == index)
+
+
+def boxes_of(results: Sequence[Dataset], sent: Sequence[Dataset]) -> list[tuple[int, tuple[float, ...], float]]:
+    """Slice, left, top, right and bottom in pixels, and certainty in percent of each box of the report."""
+    report, = (item for item in results if item.SOPClassUID == REPORT)
+    index = {str(image.SOPInstanceUID): number for number, image in enumerate(sent)}
+    found = []
+    for group in groups(report):
+        for region in (item for item in group.ContentSequence if item.ValueType == "SCOORD"):
+            reference = region.ContentSequence[0].ReferencedSOPSequence[0]
+            score, = (item for item in group.ContentSequence if item.ValueType == "NUM" and concept(item) == "111012")
+            xs, ys = region.GraphicData[0::2], region.GraphicData[1::2]
+            found.append((index[str(reference.ReferencedSOPInstanceUID)], (min(xs), min(ys), max(xs), max(ys)),
+                          float(score.MeasuredValueSequence[0].NumericValue)))
+    return found
+
+
+def best_box(network: bytes, image: Dataset) -> tuple[tuple[float, ...], float]:
+    """As the detector's example says, by other software: Pillow reduces the slice to half, its box is twice as large in it."""
+    hu = Image.fromarray(image.pixel_array.astype(np.float32) - 1024, "F").resize((64, 64), Image.Resampling.BILINEAR)
+    boxes, logits = run(network, np.clip((np.asarray(hu, np.float32) + 100) / 400, 0, 1)[None, None])
+    best = int(logits[0].argmax())
+    return tuple(float(edge) * 2 for edge in boxes[0][best]), 100 / (1 + float(np.exp(-logits[0][best])))
 
 
 def both_sequences(seed: str) -> list[Dataset]:

@@ -5,12 +5,13 @@ What a model sees is a box; what is shown and stored are the images as they came
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, floor
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vigil.domain.boxes import PatientBox, Rectangle
 from vigil.imaging.volume import Volume
 
 DIGITS = 4
@@ -37,6 +38,20 @@ class Straight:
                 inside = _taken_back(mask[index].astype(np.float32), rows, down)
                 result[index] = _taken_back(inside.T, columns, along).T >= 0.5
         return result
+
+    def box_back(self, box: PatientBox) -> PatientBox | None:
+        """A box of the straight volume on the source's slices, each part as far as its image goes; None where it lies in none."""
+        if not self.moves.any():
+            return box
+        parts = tuple(part for part in map(self._part_back, box.rectangles) if part.top < part.bottom and part.left < part.right)
+        return replace(box, rectangles=parts) if parts else None
+
+    def _part_back(self, part: Rectangle) -> Rectangle:
+        _, rows, columns = self.source_shape
+        down, along = self.moves[part.index].tolist()
+        top, bottom = (min(max(0.0, edge - down), rows) for edge in (part.top, part.bottom))
+        left, right = (min(max(0.0, edge - along), columns) for edge in (part.left, part.right))
+        return Rectangle(part.index, top, bottom, left, right)
 
 
 def straighten(volume: Volume) -> Straight:

@@ -35,8 +35,9 @@ from vigil.inference.locate import box_around
 from vigil.inference.measure import Seen, measured
 from vigil.inference.morphology import Mask
 from vigil.inference.outcome import Inference
+from vigil.inference.patient_boxes import patient_boxes
 from vigil.inference.prepare import Prepared, prepare, wanted_of
-from vigil.inference.regions import Understood, outline, patient_boxes, understood
+from vigil.inference.regions import Understood, outline, understood
 from vigil.inference.sessions import Session
 from vigil.inference.several import Told, answer_of
 from vigil.inference.strategy.go_over import Given, go_over
@@ -66,8 +67,11 @@ class Parts:
         return rule
 
     def shown(self, decided: Decided) -> str | None:
-        """The region that shows the finding."""
-        return decided.entry.region or region_of(self.deciding(decided))
+        """The region that shows the finding. A detector's score is of its boxes, and they are what there is to show."""
+        rule = self.deciding(decided)
+        return decided.entry.region or region_of(rule) or next((
+            region.name for region in self.regions.regions if isinstance(rule, Score) and region.output == rule.output
+            and any(isinstance(output, Detection) and output.name == rule.output for output in self.manifest.outputs)), None)
 
     def further(self, decided: Decided) -> Iterator[MeasurementRule]:
         """What decides nothing and is told with a finding: with each one whose region it is of, else with the main one."""
@@ -120,14 +124,14 @@ def analyse(
         masks = {rule.name: outline(rule, found, grid, volume) for rule in parts.regions.regions}
         _insist_plausible(parts, masks, volume)
         answer = _answer(parts, Seen(volume, masks, found), operating_point, spreads)
-        boxes = patient_boxes(found.boxes, grid, volume)
+        boxes = patient_boxes(manifest, parts.regions.regions, found.boxes, grid, masks)
     except NothingToSee as why:
         told = not_measured(why) if manifest.finding.measured else not_analysed(Reason(why.category, why.message))
         return Inference(told, {}, timings, provider)
     timings["postprocess"] = time.perf_counter() - begun - timings["network"]
     shown = {name: mask for name, mask in masks.items() if mask.any()} if answer.findings else {}
     fewer = parts.batch.most if parts.batch.most < manifest.strategy.batch else None
-    return Inference(answer, shown, timings, provider, boxes, batch=fewer)
+    return Inference(answer, shown, timings, provider, boxes if answer.findings else {}, batch=fewer)
 
 
 def _predicted(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,19 +20,6 @@ from vigil.inference.strategy.go_over import Given
 from vigil.inference.strategy.tiles import Tile
 
 Values = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class PatientBox:
-    """A box that a detector found. ``first`` and ``last``: [slice, row, column] of the source, both inside. ``low_mm`` and
-    ``high_mm``: its least and greatest patient coordinates (LPS), outer edges of those voxels."""
-
-    output: str
-    score: float
-    first: tuple[int, int, int]
-    last: tuple[int, int, int]
-    low_mm: tuple[float, float, float]
-    high_mm: tuple[float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,23 +92,6 @@ def outline(rule: RegionRule, found: Understood, grid: PlacedGrid, volume: Volum
     if rule.cleaned_on == "source":
         return _cleaned(grid.back(decided, rule.back), rule, volume.voxel_ml)
     return grid.back(_cleaned(decided, rule, grid.voxel_ml), rule.back)
-
-
-def patient_boxes(found: Mapping[str, list[Detected]], grid: PlacedGrid, volume: Volume) -> tuple[PatientBox, ...]:
-    """Every box that was found, in the patient."""
-    made = []
-    for name, boxes in found.items():
-        for box in boxes:
-            spans = grid.spans_back(box.low, box.high)
-            corners = np.array([[span.start - 0.5, span.stop - 0.5] for span in spans])
-            all_corners = np.array(np.meshgrid(*corners, indexing="ij")).reshape(3, -1)
-            places = volume.affine[:3, :3] @ all_corners + volume.affine[:3, 3:]
-            low, high = places.min(axis=1).tolist(), places.max(axis=1).tolist()
-            made.append(PatientBox(
-                name, box.score, (spans[0].start, spans[1].start, spans[2].start),
-                (spans[0].stop - 1, spans[1].stop - 1, spans[2].stop - 1),
-                (low[0], low[1], low[2]), (high[0], high[1], high[2])))
-    return tuple(made)
 
 
 def _cleaned(mask: Mask, rule: RegionRule, voxel_ml: float) -> Mask:

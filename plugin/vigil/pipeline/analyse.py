@@ -157,7 +157,8 @@ class Analyst:
     def _request(self, analysis: Analysis, looked: Looked, reference: Dataset, manifest: Manifest) -> ResultRequest:
         return ResultRequest(
             analysis=analysis, answer=looked.answer, manifest=manifest, reference=reference, sources=looked.sources,
-            voxels=looked.voxels, masks=looked.masks, frames=looked.frames, further_sources=looked.further_sources,
+            voxels=looked.voxels, masks=looked.masks, boxes=looked.boxes, frames=looked.frames,
+            further_sources=looked.further_sources,
             device=replace(self._device, runtime=looked.runtime or self._runtime.describe(analysis.model_id)),
             predecessor=self._predecessor(analysis), options=self._options(analysis.model_id))
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from vigil.domain.answer import Analysis, Answer, AnswerKind, InputInstance, Reason, of_a_part_of_the_study
+from vigil.domain.boxes import PatientBox
 from vigil.domain.errors import Category, Stopping, VigilError
 from vigil.domain.gateway import Gateway, GatewayError
 from vigil.domain.manifest import Manifest, SeriesInput
@@ -50,7 +51,7 @@ OF_A_PART = frozenset({Category.INCOMPLETE, Category.SLICE_MISSING})
 @dataclass(frozen=True, eq=False)
 class Looked:
     """What was seen of the study: the answer, and what is needed to draw it. ``further_sources``: the images of each of the
-    model's other inputs. ``runtime``: what ran the network, None where nothing ran."""
+    model's other inputs. ``runtime``: what ran the network, None where nothing ran. ``masks`` and ``boxes``: by region."""
 
     answer: Answer
     sources: tuple[Dataset, ...] = ()
@@ -59,6 +60,7 @@ class Looked:
     frames: tuple[int, ...] = ()
     further_sources: tuple[tuple[Dataset, ...], ...] = ()
     runtime: str | None = None
+    boxes: Mapping[str, tuple[PatientBox, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,8 +158,10 @@ class Looker:
         if inference.batch is not None:
             log.warning("fewer-at-a-time", batch=inference.batch)
         masks = {region: reference.straight.back(mask) for region, mask in inference.masks.items()}
+        boxes = {region: tuple(back for box in found if (back := reference.straight.box_back(box)) is not None)
+                 for region, found in inference.boxes.items()}
         return Looked(inference.answer, reference.sources, reference.volume.voxels, masks, reference.frames,
-                      tuple(other.sources for other in read.values()), inference.runtime)
+                      tuple(other.sources for other in read.values()), inference.runtime, boxes)
 
     def _read(self, analysis: Analysis, wanted: SeriesInput, manifest: Manifest) -> _Read:
         with _named(wanted, manifest):

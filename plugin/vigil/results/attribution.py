@@ -24,6 +24,13 @@ class Tracking:
         return cls(f"AI {request.manifest.id} {name}", object_uid(request.analysis.analysis_id, "tracking", number))
 
     @classmethod
+    def of_box(cls, request: ResultRequest, finding: int, number: int, *, first: bool) -> Tracking:
+        """The first of a finding stands for it: it bears its UID, by which a viewer joins it with the segment."""
+        whole = cls.of(request, finding)
+        uid = whole.uid if first else object_uid(request.analysis.analysis_id, "tracking of a box", number)
+        return cls(f"{whole.identifier} box {number}", uid)
+
+    @classmethod
     def of_part(cls, request: ResultRequest, number: int) -> Tracking:
         """Of what was looked for and not found. ``number``: of the model's several findings, from 1."""
         return cls(f"AI {request.manifest.id} study {number}",

@@ -12,6 +12,7 @@ from pydicom.encaps import encapsulate
 
 from vigil.domain.codes import SEGMENTATION
 from vigil.results import wording
+from vigil.results.boxes import marks
 from vigil.results.derivation import inherit_loss, source_image
 from vigil.results.document import Place, code_item, new_object
 from vigil.results.options import CaptureSyntax
@@ -52,7 +53,7 @@ def derive(ds: Dataset, request: ResultRequest, index: int, window: Window) -> N
     source = request.sources[index]
     ds.SourceImageSequence = [source_image(source, in_place=True, frame=request.frame(index))]
     heat = " and the heat map" if request.heat_map is not None else ""
-    ds.DerivationDescription = f"Source image, {window.words()}, with the contour{heat} of the AI finding"
+    ds.DerivationDescription = f"Source image, {window.words()}, with the {marks(request)}{heat} of the AI finding"
     ds.DerivationCodeSequence = [code_item(SEGMENTATION)]
     inherit_loss(source, ds)
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from vigil.results import wording
+from vigil.results.boxes import marks, told_boxes
 from vigil.results.heat_map import HeatMap, scale_picture
-from vigil.results.key_slices import located, pictured_slice
+from vigil.results.key_slices import drawn, pictured_slice
 from vigil.results.legend import legend
 from vigil.results.lettering import Colour, Hand
 from vigil.results.marks import (
@@ -163,16 +164,16 @@ def _picture(
     if index is None or request.voxels is None:
         return False
     source, plane, heat = request.plane(index), request.voxels[index], _heat_of(request)
+    boxes = [(told.item.number, part) for told in told_boxes(request) if (part := told.box.on(index)) is not None]
     masks = []
-    if request.shows_contours:
-        for item in located(request):
-            mask = request.mask_of(item.finding) if item.key_slice is not None else None
-            if mask is not None and bool(mask[index].any()):
-                masks.append((item.number, mask[index]))
+    for item in drawn(request):
+        mask = None if request.boxes_of(item.finding) else request.mask_of(item.finding)
+        if mask is not None and bool(mask[index].any()):
+            masks.append((item.number, mask[index]))
     window = window_of(source, plane)
     left, top = at
     warm = (heat, heat.values[index]) if heat is not None else None
-    image.paste(square_picture(plane, window, spacing_mm_of(source), side, masks, warm), at)
+    image.paste(square_picture(plane, window, spacing_mm_of(source), side, masks, warm, boxes), at)
     draw.rectangle((left, top, left + side - 1, top + side - 1), outline=LINE, width=2)
     letters = edge_letters(source)
     hand = Hand(24, TEXT)
@@ -183,8 +184,8 @@ def _picture(
     for place, letter in places:
         draw.text(place, letter, font=hand.font, fill=TEXT, anchor="mm", stroke_width=2, stroke_fill=(0, 0, 0))
     caption = f"{wording.image_words(request, index).capitalize()}, {window.words()}"
-    caption += ", contour by AI" if masks else ", nothing marked"
-    # Who drew the contour stands last, and must be legible: MR windows are long.
+    caption += f", {marks(request)} by AI" if masks or boxes else ", nothing marked"
+    # Who drew them stands last, and must be legible: MR windows are long.
     small = next((hand for size in (20, 18, 16) if (hand := Hand(size, MUTED)).width(caption) <= side), Hand(14, MUTED))
     small.write_block(draw, (left, top + side + 8), caption, side, most_lines=1)
     return True

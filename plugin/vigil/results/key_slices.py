@@ -27,20 +27,26 @@ class LocatedFinding:
 
 
 def located(request: ResultRequest) -> tuple[LocatedFinding, ...]:
-    """Every finding with its key slice: the first of its own that bears its mask, otherwise the slice where the mask is
-    largest; None without a mask, without source slices, of
-    an answer that has no place, or where the clearance permits no location."""
+    """Every finding with its key slice: the middle of its most certain box, else the first of its own that bears its mask,
+    otherwise the slice where the mask is largest; None without a mask, without source slices, of an answer that has no place, or
+    where the clearance permits no location."""
     return tuple(
         LocatedFinding(number, finding, _key_slice(request, finding))
         for number, finding in enumerate(request.answer.findings, start=1)
     )
 
 
+def drawn(request: ResultRequest) -> tuple[LocatedFinding, ...]:
+    """Those that may be drawn: boxes where a location may leave, an outline where a contour may leave as well."""
+    return tuple(
+        item for item in located(request)
+        if item.key_slice is not None and (request.boxes_of(item.finding) or request.permits(PermittedOutput.CONTOUR))
+    )
+
+
 def shown_slices(request: ResultRequest, most: int = MOST_SHOWN) -> tuple[int, ...]:
     """Indices of the slices that show the findings, ascending: those with one and their neighbours; of more than ``most``
     those nearest to the key slices. Of a measurement the key slices alone: there is nothing to look for beside them."""
-    if not request.shows_contours:
-        return ()
     keys, bearing = _keys_and_bearing(request)
     if request.answer.kind is AnswerKind.MEASURED:
         return tuple(sorted(keys)[:most])
@@ -56,8 +62,8 @@ def shown_slices(request: ResultRequest, most: int = MOST_SHOWN) -> tuple[int, .
 
 def captured_slices(request: ResultRequest) -> tuple[int, ...]:
     """Indices of the slices that are shown in their own geometry, as the options ask, ascending; none where the clearance
-    permits no contour or the answer has no place."""
-    if not request.shows_contours or request.voxels is None:
+    permits no contour and no box, or the answer has no place."""
+    if request.voxels is None:
         return ()
     keys, bearing = _keys_and_bearing(request)
     if request.options.captures is Captures.NONE or not bearing:
@@ -70,20 +76,20 @@ def captured_slices(request: ResultRequest) -> tuple[int, ...]:
 
 
 def bearing_slices(request: ResultRequest) -> set[int]:
-    """Indices of the slices that bear a located finding."""
+    """Indices of the slices that bear a finding that is drawn."""
     return _keys_and_bearing(request)[1]
 
 
 def _keys_and_bearing(request: ResultRequest) -> tuple[set[int], set[int]]:
     keys: set[int] = set()
     bearing: set[int] = set()
-    for item in located(request):
-        mask = request.mask_of(item.finding)
-        if mask is None or item.key_slice is None:
-            continue
-        of_finding = set(request.slices_of(item.finding))
+    for item in drawn(request):
+        boxes = request.boxes_of(item.finding)
+        of_finding = {part.index for box in boxes for part in box.rectangles} or set(request.slices_of(item.finding))
         bearing |= of_finding
-        keys |= {item.key_slice, *of_finding.intersection(item.finding.key_slices)}
+        most_certain = sorted(boxes, key=lambda box: -box.score.value)[:MOST_SHOWN]
+        keys |= {box.middle.index for box in most_certain} or of_finding.intersection(item.finding.key_slices)
+        keys |= set() if item.key_slice is None else {item.key_slice}
     return keys, bearing
 
 
@@ -108,6 +114,8 @@ def _key_slice(request: ResultRequest, finding: Finding) -> int | None:
     located = request.answer.kind_of(finding).shows_place and request.permits(PermittedOutput.LOCATION)
     if mask is None or not request.sources or not located:
         return None
+    if boxes := request.boxes_of(finding):
+        return max(boxes, key=lambda box: box.score.value).middle.index
     for index in finding.key_slices:
         if 0 <= index < mask.shape[0] and bool(mask[index].any()):
             return index

@@ -9,6 +9,7 @@ from pydicom.uid import MultiFrameTrueColorSecondaryCaptureImageStorage
 
 from vigil.domain.codes import SEGMENTATION
 from vigil.domain.identity import object_uid
+from vigil.results.boxes import marks
 from vigil.results.capture import new_capture, set_pixels
 from vigil.results.derivation import inherit_loss, source_image
 from vigil.results.document import Place, Series, code_item, finished
@@ -42,7 +43,7 @@ def multiframe_capture(request: ResultRequest) -> ResultObject | None:
     ds.SourceImageSequence = [
         source_image(request.sources[index], in_place=True, frame=request.frame(index)) for index in shown
     ]
-    ds.DerivationDescription = f"Source images, {windows[0].words()}, with the contour of the AI finding"
+    ds.DerivationDescription = f"Source images, {windows[0].words()}, with the {marks(request)} of the AI finding"
     ds.DerivationCodeSequence = [code_item(SEGMENTATION)]
     inherit_loss(lossiest(request, shown), ds)
     ds.NumberOfFrames = len(shown)

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vigil.results import wording
+from vigil.results.box_frames import BoxFrames
 from vigil.results.contour import Mask, grown, rings, surroundings
 from vigil.results.heat_map import HeatMap, blend, scale_picture
 from vigil.results.inscription import Line, Scribe, free_place
-from vigil.results.key_slices import LocatedFinding, located
+from vigil.results.key_slices import LocatedFinding, drawn, located
 from vigil.results.lettering import Hand
 from vigil.results.moment import Moment
 from vigil.results.picture import OUTLINE_COLOUR, Window, colour_of, grey
@@ -45,10 +46,11 @@ class Overlays:
         self._side = min(self._shape)
         self._scribe = Scribe()
         findings = located(request)
-        masks = ((item, request.mask_of(item.finding)) for item in findings if item.key_slice is not None)
+        masks = ((item, request.mask_of(item.finding)) for item in drawn(request) if not request.boxes_of(item.finding))
         self._masks = [(item, mask) for item, mask in masks if mask is not None]
         self._several = len(findings) > 1
         self._line_width = 1 if self._side < ROOM_FOR_TEXT else max(2, round(self._side / 420))
+        self._boxes = BoxFrames(request, self._shape, self._line_width, self._scribe)
         self._heat = request.heat_map if request.shows_contours else None
         self._hand, self._plain = self._hands()
         self._names = {item.number: self._name(item) for item in findings}
@@ -62,9 +64,11 @@ class Overlays:
         self._notice_place = free_place(self._notice, MARGIN, busy, at_top=True)
         busy[self._notice_place.area] = True
         self._caption_place = free_place(widest, MARGIN, busy, at_top=False)
+        for place in (self._notice_place, self._caption_place):
+            self._boxes.keep_off(place.area)
 
     def draw(self, index: int, window: Window) -> NDArray[np.uint8]:
-        """The slice ``index`` as RGB [row, column, 3], with contours and, where there is room, words."""
+        """The slice ``index`` as RGB [row, column, 3], with contours, boxes and, where there is room, words."""
         values = grey(self._voxels[index], window)
         rgb = np.empty((*values.shape, 3), np.uint8)
         for channel in range(3):
@@ -72,6 +76,7 @@ class Overlays:
         if self._heat is not None:
             blend(rgb, self._heat, self._heat.values[index])
         self._contours(rgb, index)
+        self._boxes.draw(rgb, index)
         self._scribe.write_block(rgb, self._notice_place, self._notice)
         self._scribe.write_block(rgb, self._caption_place, self._captions[index])
         if self._heat is not None and self._side >= ROOM_FOR_TEXT:
@@ -84,7 +89,10 @@ class Overlays:
         for _, mask in self._masks:
             for index in shown:
                 busy |= mask[index]
-        return grown(busy, self._line_width + 2)
+        busy = grown(busy, self._line_width + 2)
+        for index in shown:
+            self._boxes.occupy(busy, index)
+        return busy
 
     def _contours(self, rgb: NDArray[np.uint8], index: int) -> None:
         drawn = []
@@ -118,7 +126,7 @@ class Overlays:
         """Which image this is, by which model and when; and only where a finding is, what was found and how much."""
         if self._side < ROOM_FOR_TEXT:
             return []
-        here = [item.number for item, mask in self._masks if mask[index].any()]
+        here = sorted({item.number for item, mask in self._masks if mask[index].any()} | self._boxes.findings_on(index))
         lines = [line for number in here[:MOST_NAMED] for line in (self._names[number], *self._values.get(number, ()))]
         if len(here) > MOST_NAMED:
             lines.append(Line(f"and {len(here) - MOST_NAMED} more", self._hand))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from pydicom import Dataset
 
+from vigil.domain.boxes import Rectangle
 from vigil.results.contour import Mask, largest_part, outlines
 from vigil.results.heat_map import HeatMap, blend
 
@@ -71,13 +72,17 @@ def spacing_mm_of(source: Dataset) -> tuple[float, float]:
 def square_picture(
     plane: NDArray[np.float32], window: Window, spacing_mm: tuple[float, float], side: int,
     masks: Sequence[tuple[int, Mask]], heat: tuple[HeatMap, NDArray[np.float32]] | None = None,
+    boxes: Sequence[tuple[int, Rectangle]] = (),
 ) -> Image.Image:  # fmt: skip
     """A plane as a square RGB picture of ``side`` pixels, its proportions those of the patient, air cut away.
 
     ``spacing_mm``: row and column spacing. ``masks``: finding number and plane mask, drawn as contours. ``heat``: a heat
-    map and its values in this plane.
+    map and its values in this plane. ``boxes``: finding number and rectangle.
     """
-    top, bottom, left, right = _field(grey(plane, window), spacing_mm, [mask for _, mask in masks])
+    held = np.zeros(plane.shape, bool)
+    for _, part in boxes:
+        held[round(part.top):round(part.bottom), round(part.left):round(part.right)] = True
+    top, bottom, left, right = _field(grey(plane, window), spacing_mm, [held, *(mask for _, mask in masks)])
     height_mm, width_mm = (bottom - top) * spacing_mm[0], (right - left) * spacing_mm[1]
     scale = side / max(height_mm, width_mm)
     size = (max(1, round(width_mm * scale)), max(1, round(height_mm * scale)))
@@ -92,23 +97,21 @@ def square_picture(
     picture = Image.new("RGB", (side, side))
     corner = ((side - size[0]) // 2, (side - size[1]) // 2)
     picture.paste(Image.fromarray(rgb), corner)
-    if not masks:
+    shapes = [(number, outline.tolist()) for number, mask in masks for outline in outlines(mask)]
+    shapes += [(number, part.corners()) for number, part in boxes]
+    if not shapes:
         return picture
     large = picture.resize((side * OVERSAMPLING, side * OVERSAMPLING), Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(large)
     column_scale, row_scale = size[0] / (right - left), size[1] / (bottom - top)
     for width, dark in ((5, True), (2.2, False)):
-        for number, mask in masks:
+        for number, shape in shapes:
+            points = [
+                (((x - left) * column_scale + corner[0]) * OVERSAMPLING, ((y - top) * row_scale + corner[1]) * OVERSAMPLING)
+                for x, y in shape
+            ]
             colour = OUTLINE_COLOUR if dark else colour_of(number)
-            for outline in outlines(mask):
-                points = [
-                    (
-                        ((x - left) * column_scale + corner[0]) * OVERSAMPLING,
-                        ((y - top) * row_scale + corner[1]) * OVERSAMPLING,
-                    )
-                    for x, y in outline.tolist()
-                ]
-                draw.line(points, fill=colour, width=round(width * OVERSAMPLING), joint="curve")
+            draw.line(points, fill=colour, width=round(width * OVERSAMPLING), joint="curve")
     return large.resize((side, side), Image.Resampling.LANCZOS)
 
 

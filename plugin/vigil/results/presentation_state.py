@@ -1,5 +1,5 @@
-"""Grayscale Softcopy Presentation State (PS3.3 A.33.1): the contours as graphics that a viewer lays over the source images
-and takes away again, without a copy of a pixel."""
+"""Grayscale Softcopy Presentation State (PS3.3 A.33.1): the contours and boxes as graphics that a viewer lays over the source
+images and takes away again, without a copy of a pixel."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage
 
 from vigil.results import wording
 from vigil.results.attribution import Tracking
+from vigil.results.box_graphics import box_graphics
+from vigil.results.boxes import ToldBox, told_boxes
 from vigil.results.contour import outlines, thinned
 from vigil.results.document import Place, Series, finished, new_object
-from vigil.results.key_slices import MOST_CAPTURED, LocatedFinding, bearing_slices, located, shown_slices
+from vigil.results.key_slices import MOST_CAPTURED, LocatedFinding, bearing_slices, drawn, shown_slices
 from vigil.results.lettering import Colour
 from vigil.results.objects import ResultObject
 from vigil.results.patient_study import copy_attributes, copy_body_part, encodable
@@ -53,9 +55,9 @@ def presentation_state(request: ResultRequest) -> ResultObject | None:
     ds.PresentationLUTShape = "INVERSE" if windows[shown[0]].inverted else "IDENTITY"
     # Displayed Area, Graphic Annotation, Graphic Layer
     ds.DisplayedAreaSelectionSequence = [_whole_image(request.plane(shown[0]))]
-    findings = [item for item in located(request) if item.key_slice is not None]
+    findings, boxes = drawn(request), told_boxes(request)
     ds.GraphicAnnotationSequence = [
-        _notice(request, shown, ds), *(item for index in shown for item in _contours(request, findings, index)),
+        _notice(request, shown, ds), *(item for index in shown for item in _contours(request, findings, boxes, index)),
     ]  # fmt: skip
     ds.GraphicLayerSequence = [
         _layer(NOTICE_LAYER, 1, NOTICE_COLOUR),
@@ -141,22 +143,29 @@ def _notice(request: ResultRequest, shown: Sequence[int], ds: Dataset) -> Datase
     return _annotation(request, NOTICE_LAYER, shown, texts=[text])
 
 
-def _contours(request: ResultRequest, findings: Sequence[LocatedFinding], index: int) -> list[Dataset]:
-    """The outlines of the findings on a slice, each in the layer of its finding."""
+def _contours(
+    request: ResultRequest, findings: Sequence[LocatedFinding], boxes: Sequence[ToldBox], index: int
+) -> list[Dataset]:
+    """The outlines or boxes of the findings on a slice, each in the layer of its finding."""
     made = []
     for item in findings:
         mask = request.mask_of(item.finding)
+        if request.boxes_of(item.finding):
+            graphics, texts = box_graphics(request, item, boxes, index)
+            if graphics:
+                made.append(_annotation(request, _layer_name(item), [index], graphics=graphics, texts=texts))
+            continue
         if mask is None or not mask[index].any():
             continue
         tracking = Tracking.of(request, item.number)
-        drawn = [thinned(outline) for outline in outlines(mask[index])[:MOST_OUTLINES]]
+        lines = [thinned(outline) for outline in outlines(mask[index])[:MOST_OUTLINES]]
         graphics = [
             GraphicObject(
                 "POLYLINE", outline, units="PIXEL", tracking_id=tracking.identifier, tracking_uid=tracking.uid
             )
-            for outline in drawn
+            for outline in lines
         ]
-        right = drawn[0][np.argmax(drawn[0][:, 0])]
+        right = lines[0][np.argmax(lines[0][:, 0])]
         number = f"{item.number}  " if len(findings) > 1 else ""
         name = TextObject(
             number + item.finding.concept.meaning, units="PIXEL", anchor_point=(float(right[0]), float(right[1])),

@@ -20,7 +20,7 @@ from pydicom.sr.coding import Code as SrCode
 from vigil.domain import codes
 from vigil.domain.answer import AnswerKind
 from vigil.domain.concepts import Code
-from vigil.results import wording
+from vigil.results import boxes, wording
 from vigil.results.document import sr_code
 from vigil.results.key_slices import located, shown_slices
 from vigil.results.patient_study import encodable
@@ -152,6 +152,7 @@ def _texts(request: ResultRequest) -> list[tuple[Code, str]]:
         texts.append((codes.CONCLUSION, f"{model}: {wording.KIND_WORDS[answer.kind]}. {wording.sentence(request)}"))
         texts.append((codes.COMMENT, wording.criterion_words(request)))
         texts.extend((codes.COMMENT, wording.part_words(request, part)) for part in answer.parts)
+        texts.extend((codes.COMMENT, line) for line in boxes.lines(request))
     else:
         category = answer.reason.category if answer.reason is not None else "internal"
         texts.append((codes.CONCLUSION, f"{model}: {wording.KIND_WORDS[answer.kind]}. {wording.reason_words(request)}"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+import numpy as np
 from highdicom import sr
 from highdicom.sr.value_types import ContentSequence
 from pydicom import Dataset
@@ -13,7 +14,8 @@ from vigil.domain import codes
 from vigil.domain.answer import AnswerKind, Measurement
 from vigil.domain.concepts import Code
 from vigil.results.attribution import Tracking, algorithm_parameters
-from vigil.results.contour import outline_of_largest, thinned
+from vigil.results.boxes import ToldBox, told_boxes
+from vigil.results.contour import Polygon, outline_of_largest, thinned
 from vigil.results.document import sr_code
 from vigil.results.key_slices import LocatedFinding, located
 from vigil.results.patient_study import encodable
@@ -30,7 +32,7 @@ PRESENCE = {
 @dataclass(frozen=True)
 class _Subject:
     """What a group is about. ``presence``: None of what is only measured. ``region``: its outline, ``segment``: its segment,
-    where there is one."""
+    where there is one. ``certainty``: of the box that is the region, which stands in its group alone."""
 
     tracking: Tracking
     concept: Code
@@ -40,6 +42,7 @@ class _Subject:
     presence: Code | None
     region: sr.ImageRegion | None = None
     segment: Segment | None = None
+    certainty: Measurement | None = None
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,9 @@ class Ungrouped:
 
 
 def measurement_groups(request: ResultRequest, document: Dataset) -> tuple[list[ContentSequence], dict[Code, Ungrouped]]:
-    """For a finding TID 1410 with its outline on the key slice and TID 1411 with its segment, as far as there are such;
-    TID 1501 where there is neither. Without a finding one TID 1501: what was looked for and how much of it was measured.
-    None where nothing was analysed. Then, by concept, those of several findings that have no group.
+    """For a finding TID 1410 with its outline on the key slice, or one with each of its boxes, and TID 1411 with its segment, as
+    far as there are such; TID 1501 where there is neither. Without a finding one TID 1501: what was looked for and how much of
+    it was measured. None where nothing was analysed. Then, by concept, those of several findings that have no group.
 
     The planar group and its volumetric sibling bear the same tracking UID: viewers join them by it, and OHIF 3.12 (its
     issue 3390) opens a segment's group only so. What was measured stands in the volumetric one alone, lest it be told
@@ -63,12 +66,17 @@ def measurement_groups(request: ResultRequest, document: Dataset) -> tuple[list[
     grouped, others = _apart(request)
     groups = []
     for subject in grouped:
+        own = () if subject.certainty is None else (subject.certainty,)
         if subject.segment is None:
-            groups.append(_group(subject, subject.region, algorithm))
+            # What a finding is certain of may be its most certain box: said once.
+            said = {(told.concept, round(told.value, 1)) for told in own}
+            further = (told for told in subject.measurements if (told.concept, round(told.value, 1)) not in said)
+            groups.append(_group(replace(subject, measurements=(*own, *further)), subject.region, algorithm))
             continue
         if subject.region is not None:
-            groups.append(_group(replace(subject, measurements=()), subject.region, algorithm))
-        groups.append(_group(subject, _referenced_segment(request, subject.segment), algorithm))
+            groups.append(_group(replace(subject, measurements=own), subject.region, algorithm))
+        whole = replace(subject, tracking=Tracking.of(request, subject.segment.finding_number))
+        groups.append(_group(whole, _referenced_segment(request, subject.segment), algorithm))
     return groups, {
         other.concept: Ungrouped(other.site, tuple(_measurement(told, algorithm) for told in other.measurements))
         for other in others
@@ -94,14 +102,26 @@ def _apart(request: ResultRequest) -> tuple[list[_Subject], list[_Subject]]:
 
 def _found(request: ResultRequest) -> list[_Subject]:
     outlined = {segment.finding_number: segment for segment in segments(request)}
-    return [
-        _Subject(
+    subjects = []
+    for item in located(request):
+        whole = _Subject(
             Tracking.of(request, item.number), item.finding.concept, item.finding.category, item.finding.site,
             _let_out(request, item.finding.measurements), PRESENCE.get(request.answer.kind_of(item.finding)),
             _region(request, item), outlined.get(item.number),
-        )
-        for item in located(request)
-    ]  # fmt: skip
+        )  # fmt: skip
+        boxes = [told for told in told_boxes(request) if told.item.number == item.number and told.number is not None]
+        subjects += [_of_box(request, whole, told) for told in boxes] or [whole]
+    return subjects
+
+
+def _of_box(request: ResultRequest, whole: _Subject, told: ToldBox) -> _Subject:
+    """A group for each box, on its middle slice. The first bears the finding's tracking UID, and what was measured of it."""
+    number = told.number or 0
+    certainty = told.box.score if request.lets_out(told.box.score) else None
+    subject = replace(
+        whole, tracking=Tracking.of_box(request, told.item.number, number, first=told.first), certainty=certainty,
+        region=_on_slice(request, told.box.middle.index, np.array(told.box.middle.corners(), float)))
+    return subject if told.first else replace(subject, measurements=(), segment=None)
 
 
 def _not_found(request: ResultRequest) -> list[_Subject]:
@@ -180,15 +200,19 @@ def _measurement(measurement: Measurement, algorithm: sr.AlgorithmIdentification
 def _region(request: ResultRequest, item: LocatedFinding) -> sr.ImageRegion | None:
     """The outline of the finding's largest part on its key slice: what makes a viewer open the report there."""
     mask = request.mask_of(item.finding)
-    if item.key_slice is None or mask is None or not request.shows_contours:
+    if item.key_slice is None or mask is None or not request.shows_contours or request.boxes_of(item.finding):
         return None
     outline = outline_of_largest(mask[item.key_slice])
     if outline is None:
         return None
-    source, frame = request.sources[item.key_slice], request.frame(item.key_slice)
+    return _on_slice(request, item.key_slice, thinned(outline))
+
+
+def _on_slice(request: ResultRequest, index: int, outline: Polygon) -> sr.ImageRegion:
+    source, frame = request.sources[index], request.frame(index)
     return sr.ImageRegion(
         graphic_type=sr.GraphicTypeValues.POLYLINE,
-        graphic_data=thinned(outline),
+        graphic_data=outline,
         source_image=sr.SourceImageForRegion(
             referenced_sop_class_uid=str(source.SOPClassUID),
             referenced_sop_instance_uid=str(source.SOPInstanceUID),

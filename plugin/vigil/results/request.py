@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from vigil.domain.answer import Analysis, Answer, Finding, Measurement
+from vigil.domain.boxes import PatientBox
 from vigil.domain.codes import CERTAINTIES, PERCENT
 from vigil.domain.manifest import Manifest, PermittedOutput, RegulatoryStatus
 from vigil.results.errors import ReferenceUnusable, RequestContradicts
@@ -50,7 +51,8 @@ class ResultRequest:
     empty where every slice is an image of its own. A radiograph is a stack of one slice. ``further_sources``: of a model of
     several inputs the headers of each other series that it was given.
     ``voxels``: [slice, row, column] of ``sources``, after the modality's rescaling: in HU for CT. ``masks``: by the name
-    of a region, in the same geometry; the heat map likewise.
+    of a region, in the same geometry; the heat map likewise. ``boxes``: by the name of a region that a detector found, those
+    that it is made of: a finding that has them is shown by them, and not by the outline of its mask.
     """
 
     analysis: Analysis
@@ -66,6 +68,7 @@ class ResultRequest:
     heat_map: HeatMap | None = None
     options: ResultOptions = field(default_factory=ResultOptions)
     further_sources: Sequence[Sequence[Dataset]] = ()
+    boxes: Mapping[str, Sequence[PatientBox]] = field(default_factory=dict)
 
     def permits(self, output: PermittedOutput) -> bool:
         """Whether the model's clearance lets this output out (law 5)."""
@@ -87,6 +90,10 @@ class ResultRequest:
             and self.permits(PermittedOutput.LOCATION)
             and self.permits(PermittedOutput.CONTOUR)
         )
+
+    def boxes_of(self, finding: Finding) -> Sequence[PatientBox]:
+        """Those that show a finding. Whether it may be shown says its place: :func:`vigil.results.key_slices.drawn`."""
+        return self.boxes.get(finding.region or "", ())
 
     def mask_of(self, finding: Finding) -> NDArray[np.bool_] | None:
         """The mask that shows a finding; None where it has none, or an empty one."""
@@ -137,6 +144,10 @@ class ResultRequest:
         for name, mask in self.masks.items():
             if mask.shape != self.voxels.shape:
                 raise RequestContradicts(f"Mask '{name}' has shape {mask.shape}, the voxels have {self.voxels.shape}.")
+        slices, rows, columns = self.voxels.shape
+        for part in (part for boxes in self.boxes.values() for box in boxes for part in box.rectangles):
+            if not (part.index < slices and 0 <= part.top < part.bottom <= rows and 0 <= part.left < part.right <= columns):
+                raise RequestContradicts(f"A box lies outside of the voxels, whose shape is {self.voxels.shape}: {part}.")
         if self.heat_map is not None and self.heat_map.values.shape != self.voxels.shape:
             raise RequestContradicts(
                 f"The heat map has shape {self.heat_map.values.shape}, the voxels have {self.voxels.shape}."
@@ -148,3 +159,4 @@ class ResultRequest:
         yield from (part.measured for part in self.answer.parts if part.measured is not None)
         for finding in self.answer.findings:
             yield from finding.measurements
+        yield from (box.score for boxes in self.boxes.values() for box in boxes)

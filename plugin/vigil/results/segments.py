@@ -37,10 +37,11 @@ class Segment:
 
 
 def segments(request: ResultRequest) -> tuple[Segment, ...]:
-    """The findings that have a mask, in the order of the answer, whatever its kind; none where the clearance permits no
-    contour, where the model gave no answer, where the images have no place in a frame of reference, or where the options
-    ask for no segmentation."""
-    permitted = request.permits(PermittedOutput.CONTOUR) and request.answer.kind.analysed
+    """The findings that have a mask, in the order of the answer, whatever its kind; none where the clearance permits no contour
+    or no location, where the model gave no answer, where the images have no place in a frame of reference, or where the
+    options ask for no segmentation."""
+    outputs = (PermittedOutput.CONTOUR, PermittedOutput.LOCATION)
+    permitted = all(map(request.permits, outputs)) and request.answer.kind.analysed
     if not permitted or request.options.segmentation is SegmentationKind.NONE or not is_placed(request):
         return ()
     made: list[Segment] = []

@@ -14,7 +14,7 @@ from pydicom.uid import BasicTextSRStorage
 from vigil.domain import codes
 from vigil.domain.answer import Finding, gravest_parts_first
 from vigil.domain.concepts import Code
-from vigil.results import wording
+from vigil.results import boxes, wording
 from vigil.results.document import Place, Series, code_item, finished
 from vigil.results.key_slices import located
 from vigil.results.moment import Moment
@@ -91,6 +91,7 @@ def _findings(request: ResultRequest) -> Iterator[str]:
         if item.key_slice is not None:
             told.append(_image(request, item.key_slice))
         yield f"{item.number}. {', '.join(told)}"
+    yield from boxes.lines(request)
     found = {finding.concept for finding in answer.findings}
     yield from (wording.part_words(request, part) for part in answer.parts if part.concept not in found)
 

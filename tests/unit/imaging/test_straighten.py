@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from imaging_cases import AXIAL, CORONAL, lopsided, oblique, read_by_dcm2niix, series
 
 from hospital.ct_series import Acquisition, dicom_bytes
+from vigil.domain.answer import Measurement
+from vigil.domain.boxes import PatientBox, Rectangle
+from vigil.domain.codes import PERCENT, PROBABILITY
 from vigil.imaging.load import load_volume
 from vigil.imaging.straighten import straighten
 from vigil.imaging.volume import Volume
@@ -86,6 +89,38 @@ def test_a_mask_goes_there_and_back_to_where_it_was(along_row: float, along_colu
     inner[corner[0]:corner[0] + 4, corner[1] + 1:corner[1] + 8, corner[2] + 1:corner[2] + 7] = True
     assert back[inner].all()
     assert not back[:corner[0]].any() and not back[corner[0] + 4:].any()
+
+
+@given(st.floats(-0.6, 0.6), st.floats(-0.6, 0.6))
+def test_a_box_comes_back_to_where_its_voxels_do(along_row: float, along_column: float) -> None:
+    affine = np.diag([2.5, 0.7, 0.9, 1.0])
+    affine[:3, 0] = (2.5, 2.5 * along_column, 2.5 * along_row)
+    straight = straighten(Volume(np.zeros((7, 24, 20), np.float32), affine))
+    rows, columns = straight.volume.voxels.shape[1:]
+    filled = np.zeros(straight.volume.voxels.shape, np.bool_)
+    filled[1:6, rows // 3:rows // 3 + 7, columns // 4:columns // 4 + 6] = True
+    box = PatientBox(Measurement(PROBABILITY, 50.0, PERCENT), tuple(
+        Rectangle(index, rows // 3, rows // 3 + 7, columns // 4, columns // 4 + 6) for index in range(1, 6)))
+    back, mask = straight.box_back(box), straight.back(filled)
+    parts = {} if back is None else {part.index: part for part in back.rectangles}
+    for index, plane in enumerate(mask):
+        where = np.argwhere(plane)
+        if not where.size:
+            assert index not in parts or min(parts[index].bottom - parts[index].top, parts[index].right - parts[index].left) < 1
+            continue
+        edges = (*where.min(axis=0), *(where.max(axis=0) + 1))
+        part = parts[index]
+        assert (part.top, part.left, part.bottom, part.right) == pytest.approx(edges, abs=0.51)
+        assert 0 <= part.top < part.bottom <= 24 and 0 <= part.left < part.right <= 20
+
+
+def test_a_box_beside_every_image_is_none() -> None:
+    affine = np.diag([2.5, 0.7, 0.9, 1.0])
+    affine[1, 0] = 1.4  # each slice two rows further
+    straight = straighten(Volume(np.zeros((7, 24, 20), np.float32), affine))
+    outside = int(straight.moves[6, 0]) + 24
+    box = PatientBox(Measurement(PROBABILITY, 50.0, PERCENT), (Rectangle(0, outside - 3, outside, 2, 5),))
+    assert straight.box_back(box) is None
 
 
 @pytest.mark.parametrize("drift", [0.36, -0.27])

@@ -11,6 +11,7 @@ import pytest
 from inference_cases import runtime, stored
 from manifest_cases import (
     CODE,
+    SCORE,
     SENTENCES,
     SHIFT,
     classifier,
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from vigil.domain.answer import AnswerKind
+from vigil.domain.boxes import PatientBox
 from vigil.domain.errors import Category
 from vigil.imaging.volume import Volume
 from vigil.inference.errors import ModelInvalid
@@ -191,11 +193,52 @@ def test_a_detector_s_boxes_come_back_to_the_patient(tmp_path: Path, axes: tuple
         assert inference.answer.measured.value == 2
         by_unit = {item.unit.value: item.value for item in finding.measurements}
         assert by_unit["%"] == pytest.approx(100, abs=0.1)
-        assert len(inference.boxes) == 3
-        corners = {tuple(round(value, 6) for value in (*box.low_mm, *box.high_mm)) for box in inference.boxes}
+        boxes = inference.boxes["bright"]
+        assert len(boxes) == 3
+        assert [box.score.concept.value for box in boxes] == [SCORE["value"]] * 3
+        assert all(box.score.value == pytest.approx(100, abs=0.1) for box in boxes)
+        corners = {bounds_mm(box, volume) for box in boxes}
         # x, y, z in mm: the outer edges of the voxels, whose centres lie at multiples of the spacing.
         assert (3.5 * 1.5, 7.5 * 1.0, 1.5 * 2.0, 9.5 * 1.5, 13.5 * 1.0, 2.5 * 2.0) in corners
         assert (15.5 * 1.5, 15.5 * 1.0, 5.5 * 2.0, 21.5 * 1.5, 21.5 * 1.0, 6.5 * 2.0) in corners
+
+
+def bounds_mm(box: PatientBox, volume: Volume) -> tuple[float, ...]:
+    """Least and greatest x, y, z in the patient, by the outer edges of the slices and by those of the rectangles, which count
+    from the edge of the first pixel and not from its middle."""
+    corners = [(part.index + side, row - 0.5, column - 0.5) for part in box.rectangles for column, row in part.corners()
+               for side in (-0.5, 0.5)]
+    places = np.array([volume.affine[:3, :3] @ corner + volume.affine[:3, 3] for corner in corners])
+    return tuple(round(value, 6) for value in (*places.min(axis=0), *places.max(axis=0)))
+
+
+def test_a_box_that_the_cleaning_of_its_region_dropped_is_none(tmp_path: Path) -> None:
+    values = np.zeros((9, 24, 24), np.float32)
+    values[2:4, 8:14, 4:10] = 1000
+    values[6, 16:22, 16:22] = 1000
+    volume = stored(values, SPACING, (0, 1, 2), (False,) * 3)
+    rule = {"name": "bright", "output": "spots", "keep": "largest"}
+    model = install(tmp_path / "models", {"model.onnx": of_boxes()}, **detector(
+        postprocessing={"kind": "regions", "regions": [rule]}))
+    boxes = run(tmp_path, model, volume).boxes["bright"]
+    assert sorted(part.index for box in boxes for part in box.rectangles) == [2, 3]
+
+
+def test_a_detector_that_is_decided_by_its_score_shows_its_boxes_with_that_score_as_it_is_told(tmp_path: Path) -> None:
+    """Calibrated, and no region named by the finding: the boxes are what there is to show."""
+    parts = detector(measurements=[{"name": "score", "kind": "score", "output": "spots"}],
+                     calibration={"kind": "platt", "slope": 0.1, "intercept": 0.0, "fitted_on": "2026-01-01", "cases": 100})
+    parts["finding"] |= {"measurement": SCORE, "unit": "%"}
+    parts["operating_points"] = {"default": {"positive": 50.0}}
+    values = np.zeros((9, 24, 24), np.float32)
+    values[6, 16:22, 16:22] = 900
+    model = install(tmp_path / "models", {"model.onnx": of_boxes()}, **parts)
+    assert model.problem is None
+    inference = run(tmp_path, model, stored(values, SPACING, (0, 1, 2), (False,) * 3))
+    assert inference.answer.findings[0].region == "bright"
+    box, = inference.boxes["bright"]
+    assert box.score == inference.answer.measured
+    assert box.score.value == pytest.approx(100 / (1 + (1 / 9) ** 0.1), abs=0.1)
 
 
 def test_no_spot_is_a_count_of_none(tmp_path: Path) -> None:
@@ -203,7 +246,7 @@ def test_no_spot_is_a_count_of_none(tmp_path: Path) -> None:
     inference = run(tmp_path, model, stored(np.zeros((4, 24, 24), np.float32), SPACING, (0, 1, 2), (False,) * 3))
     assert inference.answer.kind is AnswerKind.NEGATIVE
     assert inference.answer.sentence == "0, below 1"  # what is only counted has no unit
-    assert (inference.boxes, inference.masks) == ((), {})
+    assert (inference.boxes, inference.masks) == ({}, {})
 
 
 def cascade() -> tuple[dict[str, bytes], dict[str, object]]:

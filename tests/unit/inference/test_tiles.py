@@ -82,8 +82,8 @@ def test_boxes_of_all_tiles_come_back_to_the_slice_each_once(
         inference = run(tmp_path, model, values, axes, (True, False, False))
         np.testing.assert_array_equal(
             inference.masks["bright"], stored(values, SPACING, axes, (True, False, False)).voxels > 500)
-        assert len(inference.boxes) == len(spots)
-        assert all(box.score == pytest.approx(1.0, abs=1e-3) for box in inference.boxes)
+        assert len(inference.boxes["bright"]) == len(spots)
+        assert all(box.score.value == pytest.approx(100.0, abs=0.1) for box in inference.boxes["bright"])
 
 
 @pytest.mark.parametrize(("over", "share"), [("maximum", 1.0), ("mean", 0.5)])

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from onnx import helper
+from onnx import TensorProto, helper
 from pydicom import Dataset, dcmread
 
 from hospital.ct_series import Acquisition, ct_series, dicom_bytes
@@ -53,31 +53,49 @@ ORIENTATIONS: dict[str, Orientation] = {
 }  # fmt: skip
 
 
-def series(orientation: Orientation, seed: str) -> list[Dataset]:
-    """The body, computed at the place of each voxel in the patient: nothing of the product's geometry is in it."""
+def series(
+    orientation: Orientation, seed: str, *, small_hu: float = 400.0, drift: tuple[float, float] = (0.0, 0.0)
+) -> list[Dataset]:
+    """The body, computed at the place of each voxel in the patient: nothing of the product's geometry is in it. ``drift``: of a
+    tilted gantry, along row and column direction."""
     row, column = np.array(orientation[:3]), np.array(orientation[3:])
     normal = np.cross(row, column)
-    middle = (normal * SPACING[0] * (SHAPE[0] - 1) + column * SPACING[1] * (SHAPE[1] - 1) + row * SPACING[2] * (SHAPE[2] - 1)) / 2
+    step = (normal + drift[0] * row + drift[1] * column) * SPACING[0]
+    middle = (step * (SHAPE[0] - 1) + column * SPACING[1] * (SHAPE[1] - 1) + row * SPACING[2] * (SHAPE[2] - 1)) / 2
     slices, rows, columns = np.meshgrid(*(np.arange(count) for count in SHAPE), indexing="ij")
-    places = (slices[..., None] * normal * SPACING[0] + rows[..., None] * column * SPACING[1]
+    places = (slices[..., None] * step + rows[..., None] * column * SPACING[1]
               + columns[..., None] * row * SPACING[2] - middle)
     hu = np.where(((places / BODY_MM) ** 2).sum(axis=-1) <= 1, 40.0, -1000.0)
     for ball, radius in RADII_MM.items():
-        hu[((places - ball) ** 2).sum(axis=-1) <= radius**2] = 400.0
+        hu[((places - ball) ** 2).sum(axis=-1) <= radius**2] = 400.0 if ball == LARGE else small_hu
     origin = tuple(float(value) for value in -middle)
-    return list(ct_series(hu, Acquisition(seed, SPACING, (origin[0], origin[1], origin[2]), orientation, declare_images=True)))
+    return list(ct_series(hu, Acquisition(
+        seed, SPACING, (origin[0], origin[1], origin[2]), orientation, declare_images=True, drift=drift)))
 
 
 @pytest.fixture(scope="module")
 def look(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """From files to what was seen, by a model that outlines what is dense, on a grid and axes of its own."""
-    folder = tmp_path_factory.mktemp("unflipped")
-    place = folder / "models" / "dense"
-    place.mkdir(parents=True)
     network = graph([helper.make_node("Identity", ["image"], ["map"])], {}, {"image": ["n", 1, "d", "h", "w"]},
                     {"map": ["n", 1, "d", "h", "w"]})
+    return looking(tmp_path_factory.mktemp("unflipped"), network, manifest(network), (Role.SEGMENTATION, Role.REPORT))
+
+
+@pytest.fixture(scope="module", params=["volume", "slices"])
+def detect(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The same by a detector of the large ball: of the whole on axes of its own, or slice after slice, which are the patient's
+    axial ones however the source lies."""
+    dimensions = 3 if request.param == "volume" else 2
+    network = around_the_densest(dimensions)
+    return looking(tmp_path_factory.mktemp("boxes"), network, detecting(network, dimensions),
+                   (Role.PRESENTATION_STATE, Role.REPORT))
+
+
+def looking(folder: Path, network: bytes, described: dict[str, Any], roles: tuple[Role, Role]) -> Any:
+    place = folder / "models" / "dense"
+    place.mkdir(parents=True)
     (place / "model.onnx").write_bytes(network)
-    (place / "manifest.yaml").write_text(json.dumps(manifest(network)))
+    (place / "manifest.yaml").write_text(json.dumps(described))
     model, = Registry(folder / "models").installed()
     assert model.problem is None
     runtime = Runtime(provider="cpu", threads=1, allow_cpu_fallback=False, memory_budget_mib=2048, marker=folder / "marker.json")
@@ -109,10 +127,10 @@ def look(tmp_path_factory: pytest.TempPathFactory) -> Any:
         looked = looker.look(analysis, log)
         made = make_results(ResultRequest(
             analysis=analysis, answer=looked.answer, manifest=model.manifest, sources=looked.sources, voxels=looked.voxels,
-            masks=looked.masks, frames=looked.frames, reference=read_dataset(files[found.inputs[0].orthanc_id]),
+            masks=looked.masks, boxes=looked.boxes, frames=looked.frames,
+            reference=read_dataset(files[found.inputs[0].orthanc_id]),
             device=DeviceIdentity("test", "1.2.3.4", "0", "test")))
-        wanted = [item for item in made if item.role in (Role.SEGMENTATION, Role.REPORT)]
-        return looked, [dcmread(BytesIO(item.dicom)) for item in sorted(wanted, key=lambda item: item.role, reverse=True)]
+        return looked, [dcmread(BytesIO(item.dicom)) for role in roles for item in made if item.role == role]
 
     return seen
 
@@ -137,6 +155,87 @@ def manifest(network: bytes) -> dict[str, Any]:
                     "positive": "{value}", "negative": "{value}", "indeterminate": "{value}"},
         "limitations": ["none"], "changes": {"1.0.0": "First."},
     }  # fmt: skip
+
+
+def around_the_densest(dimensions: int) -> bytes:
+    """Of [N, 1, (D,) H, W] the box around what is above 350, with a score of 0.9, or 0 where there is nothing: ONNX's own
+    operators, no code of ours."""
+    axes = list(range(2, 2 + dimensions))
+    nodes = [helper.make_node("Greater", ["image", "bound"], ["is"]),
+             helper.make_node("Cast", ["is"], ["dense"], to=TensorProto.FLOAT)]
+    weights: dict[str, Any] = {"bound": np.array(350.0), "one": np.array(1.0), "certain": np.array(0.9), "flat": np.array(
+        [1, 1, 2 * dimensions], np.int64), "row": np.array([1, 1], np.int64)}
+    lows, highs = [], []
+    for axis in axes:
+        weights[f"others {axis}"] = np.array([1, *(other for other in axes if other != axis)], np.int64)
+        nodes += [helper.make_node("ReduceMax", ["dense", f"others {axis}"], [f"profile {axis}"], keepdims=0)]
+        for last, held in ((0, lows), (1, highs)):
+            found = f"{axis} {last}"
+            nodes += [helper.make_node("ArgMax", [f"profile {axis}"], [found], axis=1, keepdims=1, select_last_index=last),
+                      helper.make_node("Cast", [found], [f"{found} place"], to=TensorProto.FLOAT)]
+            held.append(f"{found} place")
+            if last:
+                nodes.append(helper.make_node("Add", [f"{found} place", "one"], [f"{found} end"]))
+                held[-1] = f"{found} end"
+    nodes += [helper.make_node("Concat", [*lows, *highs], ["corners"], axis=1),
+              helper.make_node("Reshape", ["corners", "flat"], ["boxes"]),
+              helper.make_node("ReduceMax", ["dense"], ["any"], keepdims=0),
+              helper.make_node("Mul", ["any", "certain"], ["mark"]), helper.make_node("Reshape", ["mark", "row"], ["scores"])]
+    return graph(nodes, weights, {"image": [1, 1, *"dhw"[3 - dimensions:]]},
+                 {"boxes": [1, 1, 2 * dimensions], "scores": [1, 1]}, opset=20)
+
+
+def detecting(network: bytes, dimensions: int) -> dict[str, Any]:
+    described = manifest(network)
+    if dimensions == 2:
+        described["preprocessing"] |= {"orientation": "SPL", "layout": "NCHW", "spacing_mm": [2.6, 2.1, 1.6]}
+    described |= {
+        "network": {"file": "model.onnx", "input": "image", "outputs": ["boxes", "scores"]},
+        "strategy": {"kind": "whole-volume" if dimensions == 3 else "per-slice"},
+        "outputs": [{"kind": "detection", "name": "found", "boxes": "boxes", "scores": "scores", "least_score": 0.5}],
+        "postprocessing": {"kind": "regions", "regions": [{"name": "balls", "output": "found"}]},
+        "measurements": [{"name": "number", "kind": "count", "region": "balls"}],
+        "operating_points": {"default": {"positive": 1.0}},
+    }
+    described["regulatory"]["permitted_outputs"].append("score")
+    described["finding"]["unit"] = "1"
+    described["inputs"][0]["largest_gantry_tilt_degrees"] = 30
+    return described
+
+
+TILTED = {"axial": (0.0, 0.3), "coronal": (0.2, -0.25)}
+
+
+@pytest.mark.parametrize("name", [*ORIENTATIONS, "multi-frame", *(f"{name}, tilted" for name in TILTED)])
+def test_a_detector_s_boxes_lie_around_what_was_found(name: str, detect: Any, log: Log) -> None:
+    way = name.removesuffix(", tilted")
+    orientation = ORIENTATIONS.get(way, ORIENTATIONS["coronal"])
+    images = series(orientation, name, small_hu=300.0, drift=TILTED[way] if way != name else (0.0, 0.0))
+    looked, (state, report) = detect([enhanced_ct(images)] if name == "multi-frame" else images, log)
+    assert looked.answer.kind is AnswerKind.POSITIVE
+    rectangles = [placed_mm(points, reference, images) for points, reference in rectangles_of(state)]
+    # Of a slice detector each box is as thick as its slice, and several lie in one image where the source is not axial.
+    corners = np.concatenate(rectangles)
+    row, column = np.array(orientation[:3]), np.array(orientation[3:])
+    for direction, thick in ((row, SPACING[2]), (column, SPACING[1]), (np.cross(row, column), SPACING[0])):
+        along, middle = corners @ direction, float(np.dot(LARGE, direction))
+        off = thick + 2.6  # a voxel of the source, and one of the grid
+        assert along.min() == pytest.approx(middle - RADII_MM[LARGE], abs=off)
+        assert along.max() == pytest.approx(middle + RADII_MM[LARGE], abs=off)
+        assert (along.min() + along.max()) / 2 == pytest.approx(middle, abs=off / 2)
+    drawn = scoords(report)
+    assert len(drawn) >= (1 if len(looked.boxes["balls"]) == 1 else 5)
+    for points, reference in drawn:
+        mm = placed_mm(points, reference, images)
+        assert np.linalg.norm(mm.mean(axis=0) - LARGE) < RADII_MM[LARGE] + 3.0
+        assert len({tuple(corner) for corner in mm}) == 4
+    assert all(box.score.value == 90.0 for box in looked.boxes["balls"])
+
+
+def rectangles_of(state: Dataset) -> list[tuple[NDArray[np.float64], Dataset]]:
+    return [
+        (np.array(graphic.GraphicData, float).reshape(-1, 2), annotation.ReferencedImageSequence[0])
+        for annotation in state.GraphicAnnotationSequence for graphic in annotation.get("GraphicObjectSequence", ())]
 
 
 @pytest.mark.parametrize("multi_frame", [False, True], ids=["slices", "multi-frame"])
@@ -168,9 +267,12 @@ def points_of(image: Any) -> NDArray[np.float64]:
 
 def outlined_mm(report: Dataset, images: list[Dataset]) -> NDArray[np.float64]:
     """The report's outline in the patient, by the headers of the image or frame that it is drawn on (PS3.3 C.7.6.2.1.1)."""
-    found = scoord(report)
-    assert found is not None
-    points, reference = found
+    points, reference = scoords(report)[0]
+    return placed_mm(points, reference, images)
+
+
+def placed_mm(points: NDArray[np.float64], reference: Dataset, images: list[Dataset]) -> NDArray[np.float64]:
+    """(column, row) of an image or frame in the patient."""
     frame = reference.get("ReferencedFrameNumber")
     by_uid = {str(image.SOPInstanceUID): image for image in images}
     image = images[int(frame) - 1] if frame is not None else by_uid[str(reference.ReferencedSOPInstanceUID)]
@@ -181,8 +283,8 @@ def outlined_mm(report: Dataset, images: list[Dataset]) -> NDArray[np.float64]:
     return np.array([first + (x - 0.5) * between_columns * row + (y - 0.5) * between_rows * column for x, y in points])
 
 
-def scoord(item: Dataset) -> tuple[NDArray[np.float64], Dataset] | None:
-    """The first SCOORD, [point, (column, row)], and what it is drawn on."""
+def scoords(item: Dataset) -> list[tuple[NDArray[np.float64], Dataset]]:
+    """Each SCOORD, [point, (column, row)], and what it is drawn on."""
     if item.get("ValueType") == "SCOORD":
-        return np.array(item.GraphicData, float).reshape(-1, 2), item.ContentSequence[0].ReferencedSOPSequence[0]
-    return next((found for child in item.get("ContentSequence") or () if (found := scoord(child)) is not None), None)
+        return [(np.array(item.GraphicData, float).reshape(-1, 2), item.ContentSequence[0].ReferencedSOPSequence[0])]
+    return [found for child in item.get("ContentSequence") or () for found in scoords(child)]

@@ -33,6 +33,7 @@ from vigil.domain.answer import (
     gravest,
     joined,
 )
+from vigil.domain.boxes import PatientBox, Rectangle
 from vigil.domain.concepts import Code
 from vigil.domain.errors import Category
 from vigil.domain.identity import digest, object_uid
@@ -378,6 +379,42 @@ def of_radiograph(
     return Case(made, [file])
 
 
+def boxed(case: Case, *spans: tuple[float, tuple[int, int], tuple[float, float], tuple[float, float]]) -> Case:
+    """The finding of ``case`` as a detector tells it. ``spans``: of each box its score, the slices, and the rows and columns."""
+    asked = case.asked
+    (finding,) = asked.answer.findings
+    assert finding.region is not None
+    mask = np.zeros_like(asked.masks[finding.region])
+    boxes = []
+    for score, (first, end), (top, bottom), (left, right) in spans:
+        mask[first:end, int(top):int(bottom), int(left):int(right)] = True
+        boxes.append(PatientBox(Measurement(codes.CERTAINTY_OF_FINDING, score, codes.PERCENT), tuple(
+            Rectangle(index, top, bottom, left, right) for index in range(first, end))))
+    number = Measurement(codes.Code("X-NUMBER", "99EXAMPLE", "Number of spots"), float(len(boxes)), codes.COUNT)
+    found = replace(finding, measurements=(number,), key_slices=())
+    return Case(replace(
+        asked, masks={finding.region: mask}, boxes={finding.region: tuple(boxes)},
+        answer=replace(asked.answer, measured=number, criterion=None, findings=(found,))), case.files)
+
+
+def boxes_of_ct(matrix: int = 512, outputs: frozenset[PermittedOutput] = EVERY_OUTPUT) -> Case:
+    """Over soft tissue, across the bright skull, and at the edge of the image; one in a single slice, the others in several."""
+    side = matrix / 512
+    spans = [(62.4, (4, 8), (200, 262), (230, 300)), (91.3, (5, 6), (90.5, 160.5), (150.25, 221.25)),
+             (55.0, (3, 9), (215, 280), (275, 330)), (58.8, (5, 7), (300, 380), (466, 512))]
+    return boxed(of_study(matrix=matrix, slices=12, outputs=outputs), *(
+        (score, slices, (rows[0] * side, rows[1] * side), (columns[0] * side, columns[1] * side))
+        for score, slices, rows, columns in spans))
+
+
+def boxes_of_radiograph(outputs: frozenset[PermittedOutput] = EVERY_OUTPUT) -> Case:
+    case = of_radiograph()
+    case = Case(replace(case.asked, manifest=manifest(outputs).model_copy(update={
+        "id": case.asked.manifest.id, "name": case.asked.manifest.name, "finding": case.asked.manifest.finding})), case.files)
+    return boxed(case, (88.0, (0, 1), (1210, 1420), (1640, 1850)), (61.5, (0, 1), (300, 620), (1100, 1420)),
+                 (50.1, (0, 1), (900, 1100), (2300, 2500)))
+
+
 def with_heat(case: Case) -> Case:
     """A probability that falls off from the middle of the finding."""
     asked = case.asked
@@ -404,6 +441,8 @@ CASES: dict[str, Callable[[], Case]] = {
     "radiograph 2500": of_radiograph,
     "radiograph inverted": lambda: of_radiograph(1024, 1250, inverted=True, patient=LATIN),
     "mammogram": lambda: of_radiograph(1792, 1280, mammogram=True, patient=JAPANESE),
+    "boxes 512": boxes_of_ct,
+    "boxes on a radiograph": boxes_of_radiograph,
     "heat map": lambda: with_heat(of_study(matrix=512, slices=12)),
 }
 """Every kind of answer, place, encoding and source. Matrices from 128 to 2500."""

@@ -26,11 +26,12 @@ from vigil.results.objects import Role
 DRAWN = {
     "positive", "measured", "two findings", "oblique latin-1 512", "japanese 256", "utf-8", "cleared", "multi-frame",
     "radiograph 2500", "radiograph inverted", "mammogram", "heat map", "ordered", "no body part", "superseding",
-    "several findings",
+    "several findings", "boxes 512", "boxes on a radiograph",
 }  # fmt: skip
 DIFFERENT = {
     "positive", "negative", "measured", "not-analysed", "triage only", "two findings", "multi-frame", "radiograph 2500",
     "japanese 256", "superseding", "several findings", "several not drawn",
+    "boxes 512", "boxes on a radiograph",
 }  # fmt: skip
 """Reports that differ in what a template says: PixelMed takes seconds a report, and the others have the trees of these."""
 READ = {"positive", "negative", "indeterminate", "measured", "oblique latin-1 512", "japanese 256", "multi-frame"}
@@ -123,6 +124,13 @@ def test_an_independent_reader_reads_of_several_findings_the_one_that_is_drawn_o
         read = {item["Finding"]["CodeValue"]: float(item["measurementItems"][0]["value"])
                 for item in tid1500reader(cases[name].report)["Measurements"] if item.get("measurementItems")}  # fmt: skip
         assert read == {concept.value: value for concept, value in expected.items()}, name
+
+
+def test_an_independent_reader_reads_the_score_of_each_box(cases: dict[str, Written]) -> None:
+    for name, expected in (("boxes 512", [91.3, 62.4, 58.8, 55.0]), ("boxes on a radiograph", [88.0, 61.5, 50.1])):
+        told = [float(item["value"]) for group in tid1500reader(cases[name].report)["Measurements"]
+                for item in group.get("measurementItems", ()) if item["quantity"]["CodeValue"] == "111012"]
+        assert sorted(told, reverse=True) == expected, name
 
 
 def test_an_independent_reader_reads_no_value_where_the_clearance_lets_none_out(cases: dict[str, Written]) -> None:
