@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -21,5 +22,6 @@ def _nothing_left() -> Iterator[None]:
 
     yield
     for pid in children():
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it was ending already
+            os.kill(pid, signal.SIGKILL)
     wait_for(lambda: children() == [])
