@@ -41,7 +41,8 @@ from vigil.telemetry.metrics import Metrics
 REFUSED_BY_MODEL = frozenset({
     Category.MODEL_FILE_MISSING, Category.MODEL_HASH_MISMATCH, Category.MODEL_INVALID, Category.MODEL_NOT_LOADED,
     Category.MODEL_NOT_APPROVED, Category.MODEL_QUARANTINED, Category.MODEL_PAUSED, Category.MODEL_PROCESS_ENDED,
-    Category.INFERENCE_FAILED, Category.TIME_LIMIT, Category.OUT_OF_MEMORY, Category.RESULT_NOT_MADE, Category.INTERNAL,
+    Category.INFERENCE_FAILED, Category.TIME_LIMIT, Category.OUT_OF_MEMORY, Category.RESULT_NOT_MADE, Category.SETTINGS_INVALID,
+    Category.INTERNAL,
 })
 """Causes that lie with us: the answer is "failed". Every other cause lies with what arrived: "not analysed"."""
 

@@ -18,6 +18,7 @@ from vigil.inference.fingerprint import fingerprint
 from vigil.inference.registry import InstalledModel, Limit, Registry
 from vigil.inference.runtime import Runtime
 from vigil.inference.standing import Standing, Standings, State, released_digests
+from vigil.pipeline.scanner import refusal
 from vigil.records.ledger import Ledger
 from vigil.records.model_events import Use
 from vigil.settings import ModelSettings, Settings
@@ -87,7 +88,10 @@ class Roster(Mapping[str, InstalledModel]):
 
     def _loaded(self, model: InstalledModel) -> InstalledModel:
         """With its session made and warm where it is enabled, or with what stands in the way."""
-        if model.problem is None and site_of(self._settings, model) is not None:
+        site = site_of(self._settings, model)
+        if model.problem is None and model.manifest is not None and site is not None:
+            model = replace(model, problem=refusal(site, model.manifest))
+        if model.problem is None and site is not None:
             try:
                 self._runtime.load(model)
             except VigilError as error:

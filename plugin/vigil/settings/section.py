@@ -46,10 +46,6 @@ class ModelSettings(Section):
     emergency: bool | None = Field(
         default=None, description="null for what its manifest says (acr_category 1), or true or false")
 
-    def operating_points(self) -> tuple[str, ...]:
-        """Every one that the site names."""
-        return self.operating_point, *(scanner.operating_point for scanner in self.scanners)
-
 
 class RuntimeSettings(Section):
     provider: Literal["cpu", "cuda", "tensorrt"] = Field(default="cpu", description='"cpu", "cuda" or "tensorrt"')

@@ -299,8 +299,8 @@ FAULTS = {
     "no model": Seeded(
         lambda it: change(it.vigil, Models={}), "settings", "Vigil.Models", "warning", "nothing is analysed", '"Stage"'),
     "an operating point that the model has not": Seeded(
-        lambda it: change(it.vigil["Models"], **{MODEL: LIVE | {"OperatingPoint": "keen"}}), "settings", f"Vigil.Models.{MODEL}",
-        "error", "no operating point 'keen'", "default"),
+        lambda it: change(it.vigil["Models"], **{MODEL: LIVE | {"OperatingPoint": "keen"}}), "settings",
+        f"Vigil.Models.{MODEL}.OperatingPoint", "error", "an operating point 'keen' that the model does not have", "default"),
     "a PACS that Orthanc does not know": Seeded(
         lambda it: change(it.whole, DicomModalities={}), "settings", "Vigil.Pacs.pacs", "warning", "not in Orthanc's "
         "DicomModalities",

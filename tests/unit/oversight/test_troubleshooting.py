@@ -11,7 +11,7 @@ from hospital.orthanc import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "troubleshooting.md").read_text()
 QUOTED = re.findall(r"^\| `(error|warning) (\w+) ([^`]+?): ([^`]+)` \|", PAGE, re.MULTILINE)
-ROOMS = ("oversight", "delivery", "settings")
+ROOMS = ("oversight", "delivery", "settings", "pipeline")
 
 
 def sayings() -> set[str]:

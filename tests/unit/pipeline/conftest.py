@@ -23,6 +23,7 @@ from vigil.settings import Settings, load
 from vigil.telemetry.logs import Log
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "delivery"))  # the objects that the delivery room's tests send
+sys.path.insert(0, str(Path(__file__).parent))
 
 MODEL = "hyperdense-volume-ct-head"
 LIVE = {"Stage": "live", "AlertOverride": {"By": "A person", "Reason": "A test", "Date": "2026-11-23"}}

@@ -10,27 +10,25 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydicom import Dataset
+from without_orthanc import AtOnce, Orthanc, Undrawn
 
 from hospital.ct_series import Acquisition, ct_series, dicom_bytes
 from hospital.moving_clock import MovingClock
 from hospital.phantom import Head, phantom
-from vigil.domain.answer import Analysis, Answer, AnswerKind
-from vigil.domain.gateway import InstanceRecord, StudyRecord
+from vigil.domain.answer import AnswerKind
 from vigil.imaging.arrived import ArrivedImages
 from vigil.imaging.volume import Volume
 from vigil.inference.quarantine import CrashMarker
 from vigil.inference.registry import InstalledModel
 from vigil.inference.runtime import Inference, Runtime
-from vigil.intake.part10 import read_dataset
 from vigil.intake.study import HeaderCache
-from vigil.pipeline.analyse import STORE, Analyst, Looked
-from vigil.pipeline.engine import Task
+from vigil.pipeline.analyse import STORE
 from vigil.pipeline.evaluate import INFER, Evaluator
 from vigil.pipeline.reference import References
 from vigil.pipeline.retry import Backoff
@@ -38,7 +36,6 @@ from vigil.pipeline.urgency import Triage
 from vigil.records.audit import Audit
 from vigil.records.entries import AnalysisRecord
 from vigil.records.ledger import Ledger
-from vigil.results.objects import ResultObject
 from vigil.results.options import ResultOptions
 from vigil.results.request import DeviceIdentity
 from vigil.settings import Settings
@@ -49,44 +46,6 @@ MODEL = "hyperdense-volume-ct-head"
 SLICES = 40
 PATIENCE_S = 660.0
 """Of the model, and Orthanc's StableAge."""
-
-
-@dataclass
-class Orthanc:
-    """Studies by name; of each the images that have arrived."""
-
-    clock: MovingClock
-    files: dict[str, list[bytes]] = field(default_factory=dict)
-
-    def study(self, name: str) -> StudyRecord | None:
-        if name not in self.files:
-            return None
-        return StudyRecord(name, str(read_dataset(self.files[name][0]).StudyInstanceUID), "patient", self.clock.now(), False)
-
-    def instances(self, name: str) -> list[InstanceRecord]:
-        return [InstanceRecord(f"{name}/{number}", f"{name}.{number}", f"{name}/series", f"{name}/{number}")
-                for number in range(len(self.files[name]))]
-
-    def dicom(self, orthanc_id: str) -> bytes | None:
-        name, number = orthanc_id.split("/")
-        return self.files[name][int(number)]
-
-    def studies_with_uid(self, uid: str) -> list[str]:
-        return []
-
-
-class AtOnce:
-    """In the place of the engine: a task is done when it is promised, once."""
-
-    def __init__(self) -> None:
-        self.workers: dict[str, Callable[[str, int], Any]] = {}
-        self.done: set[str] = set()
-
-    def enqueue(self, task: Task) -> None:
-        if task.workflow_id not in self.done:
-            self.done.add(task.workflow_id)
-            for following in self.workers[task.kind](task.subject, task.attempt).follow:
-                self.enqueue(following)
 
 
 @dataclass
@@ -110,13 +69,6 @@ class Site:
 
     def shown_of(self, study: str) -> list[AnalysisRecord]:
         return [record for record in self.ledger.analyses(study) if record.analysis.analysis_id in self.shown]
-
-
-class Undrawn(Analyst):
-    """Of eighty answers: to draw them takes ten times as long as all the rest."""
-
-    def _render(self, analysis: Analysis, looked: Looked, log: Log) -> tuple[Answer, tuple[ResultObject, ...]]:
-        return looked.answer, ()
 
 
 class Remembering:

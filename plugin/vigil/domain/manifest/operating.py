@@ -9,6 +9,17 @@ from pydantic import Field, model_validator
 
 from vigil.domain.manifest.strict import Finite, Strict
 
+Words = tuple[Annotated[str, Field(min_length=1, max_length=64)], ...]
+
+
+class Scanners(Strict):
+    """By words of their headers, in any case of letters; of each list one is enough."""
+
+    manufacturers: Words = Field(min_length=1)
+    """Words of Manufacturer, for example "siemens"."""
+    models: Words = ()
+    """Words of Manufacturer's Model Name, for example "force"; left out: every model of these manufacturers."""
+
 
 class OperatingPoint(Strict):
     """Positive at or above ``positive``; between ``indeterminate`` (where given) and ``positive`` the model
@@ -16,6 +27,8 @@ class OperatingPoint(Strict):
 
     positive: float
     indeterminate: float | None = None
+    scanners: Scanners | None = Field(default=None, alias="for")
+    """The scanners that the point is meant for; a site can give it to no others. Left out: any."""
 
     @model_validator(mode="after")
     def _ordered(self) -> OperatingPoint:

@@ -78,6 +78,9 @@ class Manifest(Strict):
                 raise ValueError(f"golden.operating_point '{case.operating_point}' is none of operating_points")
         if not self.finding.measured and "default" not in self.operating_points:
             raise ValueError("operating_points needs one named 'default'")
+        if not self.finding.measured and self.operating_points["default"].scanners is not None:
+            raise ValueError("operating_points.default is for every scanner that the site names no other point for; take out "
+                             "its 'for'")
         if self.finding.measured and self.operating_points:
             raise ValueError("a finding that is 'measured' has no operating points")
         if self.further_findings:

@@ -12,6 +12,7 @@ from vigil.oversight.doctor.check import Check, error, good, warning
 from vigil.oversight.doctor.service import seconds_of, unit_setting
 from vigil.oversight.doctor.site import Site, section
 from vigil.oversight.doctor.versions import version
+from vigil.pipeline.scanner import point_faults
 from vigil.settings import Settings
 from vigil.settings.errors import Fault
 
@@ -130,11 +131,8 @@ def _models(settings: Settings, manifests: Mapping[str, Manifest]) -> Iterator[C
         if research and site_model.stage == "live" and alerts and site_model.alert_override is None:
             yield warning(SUBJECT, where, "is a research model, live, and has no AlertOverride: it alerts nobody",
                           'name who answers for it in "AlertOverride" (By, Reason, Date), or expect no alerts of it')
-        for point in dict.fromkeys(site_model.operating_points()):
-            if point in manifest.operating_points or manifest.finding.measured:
-                continue
-            yield error(SUBJECT, where, f"has no operating point '{point}': every analysis at it fails",
-                        f"give one of {', '.join(sorted(manifest.operating_points))} as \"OperatingPoint\"")
+        for fault in point_faults(site_model, manifest):
+            yield error(SUBJECT, f"{where}.{fault.key}", f"{fault.text}: the model does not run", fault.cure)
         quiet = max((series.quiet_s for series in manifest.inputs), default=0)
         if quiet > settings.stable_age_s:
             yield warning(SUBJECT, "StableAge", f"is {settings.stable_age_s} s, and {name} waits for {quiet:g} s without a new "
