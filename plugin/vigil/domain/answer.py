@@ -96,6 +96,8 @@ class Finding:
     acr_category: int | None = None
     kind: AnswerKind | None = None
     """Of several findings each has its own; None is the answer's."""
+    severity: Code | None = None
+    laterality: Code | None = None
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,17 @@ PROBABILITY = Code("122157", "DCM", "Probability")
 PROBABILITY_OF_CANCER = Code("111047", "DCM", "Probability of cancer")
 CERTAINTIES = frozenset({CERTAINTY_OF_FINDING, PROBABILITY, PROBABILITY_OF_CANCER})
 
+# How severe a finding is (PS3.16 CID 3716): the name, and the grades that models use most
+SEVERITY = Code("246112005", "SCT", "Severity")
+MILD = Code("255604002", "SCT", "Mild")
+MODERATE = Code("6736007", "SCT", "Moderate")
+SEVERE = Code("24484000", "SCT", "Severe")
+
+# On which side (PS3.16 CID 244)
+LEFT = Code("7771000", "SCT", "Left")
+RIGHT = Code("24028007", "SCT", "Right")
+RIGHT_AND_LEFT = Code("51440002", "SCT", "Right and left")
+
 # What is measured, and where
 VOLUME = Code("118565006", "SCT", "Volume")
 BRAIN = Code("12738006", "SCT", "Brain")

@@ -37,6 +37,7 @@ from vigil.inference.morphology import Mask
 from vigil.inference.outcome import Inference
 from vigil.inference.patient_boxes import patient_boxes
 from vigil.inference.prepare import Prepared, prepare, wanted_of
+from vigil.inference.qualify import MAY_BE_LARGER
 from vigil.inference.regions import Understood, outline, understood
 from vigil.inference.sessions import Session
 from vigil.inference.several import Told, answer_of
@@ -222,7 +223,7 @@ def _one(
     if cut is not None and judgement.kind is not AnswerKind.POSITIVE:
         return Told(decided, NothingToSee(cut, category=Category.TRUNCATED_ANATOMY))
     if cut is not None:
-        notes = (*notes, f"The value may be larger: {cut}.")
+        notes = (*notes, f"The value {MAY_BE_LARGER}{cut}.")
     if judgement.kind is AnswerKind.NEGATIVE:
         return Told(decided, judgement, notes=notes)
     shown = parts.shown(decided)

@@ -22,6 +22,7 @@ from vigil.inference.decide import finding_of, judge, not_analysed
 from vigil.inference.errors import InferenceFailed
 from vigil.inference.key_slices import key_slices
 from vigil.inference.morphology import Mask, opened, within, without_holes, without_small_parts
+from vigil.inference.qualify import MAY_BE_LARGER
 
 FACES = {(0, 0): "lowest", (0, -1): "uppermost", (1, 0): "front", (1, -1): "back", (2, 0): "right", (2, -1): "left"}
 """Faces of a grid in patient axes, by axis and end."""
@@ -76,7 +77,7 @@ def answer(
     findings: tuple[Finding, ...] = ()
     if judgement.kind is not AnswerKind.NEGATIVE and region.any():
         findings = (finding_of(judgement, manifest.finding, rule.region, key_slices(region, volume)),)
-    notes = (f"The volume may be larger: {_ends_inside(cavity).text}.",) if cavity.open_at else ()
+    notes = (f"The volume {MAY_BE_LARGER}{_ends_inside(cavity).text}.",) if cavity.open_at else ()
     return judgement.answer(findings, notes), {rule.region: region} if findings else {}
 
 

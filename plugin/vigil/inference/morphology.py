@@ -59,6 +59,12 @@ def largest_cluster(mask: Mask) -> Mask:
     return largest
 
 
+def two_largest(mask: Mask) -> tuple[int, int]:
+    """How many voxels the largest part connected by faces has, and the next."""
+    sizes = np.bincount(_parts_by_size(mask).ravel(), minlength=3)
+    return int(sizes[1]), int(sizes[2])
+
+
 def count_of_clusters(mask: Mask) -> int:
     """How many parts there are, connected by faces, edges or corners."""
     return int(_array(_itk.ConnectedComponent(_image(mask), True)).max(initial=0))

@@ -18,12 +18,14 @@ from vigil.domain.gateway import Gateway, GatewayError
 from vigil.domain.manifest import Manifest, SeriesInput
 from vigil.imaging.arrived import ArrivedImages
 from vigil.imaging.as_seen import as_the_network_sees, sources_of
+from vigil.imaging.declared_side import declared_side
 from vigil.imaging.errors import ImageGone, ImageReplaced, ImagingError
 from vigil.imaging.load import load_stack
 from vigil.imaging.straighten import Straight, straighten
 from vigil.imaging.unfit import refuse_unfit
 from vigil.imaging.volume import Volume
 from vigil.inference.aligned import colour_of
+from vigil.inference.qualify import Shown, at_least, qualified
 from vigil.inference.quarantine import CrashMarker
 from vigil.inference.registry import InstalledModel
 from vigil.inference.runtime import Runtime
@@ -99,7 +101,9 @@ class Looker:
             if looked.answer.kind is AnswerKind.POSITIVE:
                 note = (f"Early answer, replaced if more images arrive: {analysis.refusal.text}." if is_early(analysis)
                         else f"Only a part of the study was analysed: {analysis.refusal.text}.")
-                answer = of_a_part_of_the_study(looked.answer, analysis.refusal.text)
+                manifest = self._manifest(analysis)
+                answer = looked.answer if manifest is None else at_least(looked.answer, manifest)
+                answer = of_a_part_of_the_study(answer, analysis.refusal.text)
                 return replace(looked, answer=replace(answer, notes=(*answer.notes, note)))
         return Looked(no_answer(analysis.refusal))
 
@@ -116,6 +120,10 @@ class Looker:
         except (ImagingError, UnreadableInstance):
             return False
         return all(suffices(images, model.manifest.scope, wanted) for wanted, images in served.items())
+
+    def _manifest(self, analysis: Analysis) -> Manifest | None:
+        model = self._models.get(analysis.model_id)
+        return None if model is None else model.manifest
 
     def _infer_or_say_why_not(self, analysis: Analysis, log: Log) -> Looked:
         try:
@@ -161,7 +169,10 @@ class Looker:
         masks = {region: reference.straight.back(mask) for region, mask in inference.masks.items()}
         boxes = {region: tuple(back for box in found if (back := reference.straight.box_back(box)) is not None)
                  for region, found in inference.boxes.items()}
-        return Looked(inference.answer, reference.sources, reference.volume.voxels, masks, reference.frames,
+        answer = qualified(inference.answer, model.manifest, Shown(
+            reference.straight.volume, inference.masks, declared_side(reference.sources),
+            is_ct=any(str(source.get("Modality")) == "CT" for source in reference.sources[:1])))
+        return Looked(answer, reference.sources, reference.volume.voxels, masks, reference.frames,
                       tuple(other.sources for other in read.values()), inference.runtime, boxes)
 
     def _read(self, analysis: Analysis, wanted: SeriesInput, manifest: Manifest) -> _Read:

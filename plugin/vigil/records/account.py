@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from vigil.domain.answer import Answer, Measurement, Part, Reason
+from vigil.domain.answer import Answer, Finding, Measurement, Part, Reason
+from vigil.domain.concepts import Code
 from vigil.records.entries import AnalysisRecord, DeliveryRecord
 from vigil.records.ledger import Ledger
 
@@ -97,6 +98,7 @@ def _answer(answer: Answer | None) -> dict[str, Any] | None:
         "threshold": None if criterion is None else {"value": criterion.threshold, "unit": criterion.unit.value},
         "reason": _reason(answer.reason),
         "notes": list(answer.notes),
+        "findings": [_finding(finding) for finding in answer.findings],
     } | ({"parts": [_part(part) for part in answer.parts]} if answer.parts else {})
 
 
@@ -109,6 +111,21 @@ def _part(part: Part) -> dict[str, Any]:
         "measured": _measured(part.measured),
         "threshold": None if criterion is None else {"value": criterion.threshold, "unit": criterion.unit.value},
     }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    """What was found, and what it is like; of numbers the answer alone tells."""
+    return {
+        "finding": finding.concept.meaning,
+        "site": finding.site.meaning,
+        "acr_category": finding.acr_category,
+        "laterality": _code(finding.laterality),
+        "severity": _code(finding.severity),
+    }
+
+
+def _code(code: Code | None) -> dict[str, str] | None:
+    return None if code is None else {"code": code.value, "scheme": code.scheme, "meaning": code.meaning}
 
 
 def _measured(measured: Measurement | None) -> dict[str, Any] | None:

@@ -124,8 +124,11 @@ def _of_no_group(told: Ungrouped) -> ContentSequence:
     """Where it was looked for, and the numbers from which it was inferred: TID 1500 is extensible, and foresees no more of an
     evaluation than its value."""
     content = ContentSequence()
-    content.append(CodeContentItem(
-        name=dicom_codes.SCT.FindingSite, value=sr_code(told.site), relationship_type=RelationshipTypeValues.HAS_CONCEPT_MOD))
+    content.append(sr.FindingSite(
+        anatomic_location=sr_code(told.site), laterality=None if told.laterality is None else sr_code(told.laterality)))
+    if told.severity is not None:
+        content.append(CodeContentItem(
+            name=sr_code(codes.SEVERITY), value=sr_code(told.severity), relationship_type=RelationshipTypeValues.HAS_PROPERTIES))
     for measurement in told.measurements:
         measurement[0].RelationshipType = RelationshipTypeValues.INFERRED_FROM.value
         content.extend(measurement)

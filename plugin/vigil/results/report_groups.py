@@ -43,6 +43,10 @@ class _Subject:
     region: sr.ImageRegion | None = None
     segment: Segment | None = None
     certainty: Measurement | None = None
+    laterality: Code | None = None
+    severity: Code | None = None
+    of_many: bool = False
+    """Whether its region is one of several boxes: the finding's side need not be that of each."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class Ungrouped:
 
     site: Code
     measurements: tuple[sr.Measurement, ...]
+    laterality: Code | None = None
+    severity: Code | None = None
 
 
 def measurement_groups(request: ResultRequest, document: Dataset) -> tuple[list[ContentSequence], dict[Code, Ungrouped]]:
@@ -59,8 +65,8 @@ def measurement_groups(request: ResultRequest, document: Dataset) -> tuple[list[
     it was measured. None where nothing was analysed. Then, by concept, those of several findings that have no group.
 
     The planar group and its volumetric sibling bear the same tracking UID: viewers join them by it, and OHIF 3.12 (its
-    issue 3390) opens a segment's group only so. What was measured stands in the volumetric one alone, lest it be told
-    twice.
+    issue 3390) opens a segment's group only so. What was measured, and how severe that is, stands in the volumetric one alone,
+    lest it be told twice.
     """
     algorithm = _algorithm(request, document)
     grouped, others = _apart(request)
@@ -71,14 +77,19 @@ def measurement_groups(request: ResultRequest, document: Dataset) -> tuple[list[
             # What a finding is certain of may be its most certain box: said once.
             said = {(told.concept, round(told.value, 1)) for told in own}
             further = (told for told in subject.measurements if (told.concept, round(told.value, 1)) not in said)
-            groups.append(_group(replace(subject, measurements=(*own, *further)), subject.region, algorithm))
+            alone = replace(
+                subject, measurements=(*own, *further), laterality=None if subject.of_many else subject.laterality)
+            groups.append(_group(alone, subject.region, algorithm))
             continue
         if subject.region is not None:
-            groups.append(_group(replace(subject, measurements=own), subject.region, algorithm))
+            outline = replace(
+                subject, measurements=own, severity=None, laterality=None if subject.of_many else subject.laterality)
+            groups.append(_group(outline, subject.region, algorithm))
         whole = replace(subject, tracking=Tracking.of(request, subject.segment.finding_number))
         groups.append(_group(whole, _referenced_segment(request, subject.segment), algorithm))
     return groups, {
-        other.concept: Ungrouped(other.site, tuple(_measurement(told, algorithm) for told in other.measurements))
+        other.concept: Ungrouped(
+            other.site, tuple(_measurement(told, algorithm) for told in other.measurements), other.laterality, other.severity)
         for other in others
     }
 
@@ -107,9 +118,10 @@ def _found(request: ResultRequest) -> list[_Subject]:
         whole = _Subject(
             Tracking.of(request, item.number), item.finding.concept, item.finding.category, item.finding.site,
             _let_out(request, item.finding.measurements), PRESENCE.get(request.answer.kind_of(item.finding)),
-            _region(request, item), outlined.get(item.number),
+            _region(request, item), outlined.get(item.number), laterality=item.finding.laterality, severity=item.finding.severity,
         )  # fmt: skip
         boxes = [told for told in told_boxes(request) if told.item.number == item.number and told.number is not None]
+        whole = replace(whole, of_many=len(boxes) > 1)
         subjects += [_of_box(request, whole, told) for told in boxes] or [whole]
     return subjects
 
@@ -121,7 +133,7 @@ def _of_box(request: ResultRequest, whole: _Subject, told: ToldBox) -> _Subject:
     subject = replace(
         whole, tracking=Tracking.of_box(request, told.item.number, number, first=told.first), certainty=certainty,
         region=_on_slice(request, told.box.middle.index, np.array(told.box.middle.corners(), float)))
-    return subject if told.first else replace(subject, measurements=(), segment=None)
+    return subject if told.first else replace(subject, measurements=(), segment=None, severity=None)
 
 
 def _not_found(request: ResultRequest) -> list[_Subject]:
@@ -156,7 +168,10 @@ def _group(
     measurements = [_measurement(told, algorithm) for told in subject.measurements]
     evaluations = [] if subject.presence is None else [
         sr.QualitativeEvaluation(sr_code(subject.concept), sr_code(subject.presence))]
-    sites = [sr.FindingSite(anatomic_location=sr_code(subject.site))]
+    if subject.severity is not None:
+        evaluations.append(sr.QualitativeEvaluation(sr_code(codes.SEVERITY), sr_code(subject.severity)))
+    side = None if subject.laterality is None else sr_code(subject.laterality)
+    sites = [sr.FindingSite(anatomic_location=sr_code(subject.site), laterality=side)]
     if isinstance(region, sr.ReferencedSegment):
         return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
             tracking, referenced_segment=region, algorithm_id=algorithm, finding_category=sr_code(subject.category),

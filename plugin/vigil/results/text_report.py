@@ -14,6 +14,7 @@ from pydicom.uid import BasicTextSRStorage
 from vigil.domain import codes
 from vigil.domain.answer import Finding, gravest_parts_first
 from vigil.domain.concepts import Code
+from vigil.domain.qualities import qualities
 from vigil.results import boxes, wording
 from vigil.results.document import Place, Series, code_item, finished
 from vigil.results.key_slices import located
@@ -88,6 +89,7 @@ def _findings(request: ResultRequest) -> Iterator[str]:
     for item in located(request):
         told = [_what(item.finding) + (f": {wording.KIND_WORDS[answer.kind_of(item.finding)]}" if several else "")]
         told += [f"{number.concept.meaning} {number.text()}" for number in item.finding.measurements if request.lets_out(number)]
+        told += qualities(item.finding)
         if item.key_slice is not None:
             told.append(_image(request, item.key_slice))
         yield f"{item.number}. {', '.join(told)}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pydicom import Dataset
 
 from vigil.domain.answer import AnswerKind, Criterion, Measurement, Part, joined, quantity
+from vigil.domain.qualities import followed_by, qualities_of
 from vigil.results.lettering import legible
 from vigil.results.request import ResultRequest
 
@@ -40,7 +41,12 @@ class Score:
 
 
 def sentence(request: ResultRequest) -> str:
-    """The sentence that stands alone. A model that may not let out a number gets one without it."""
+    """The sentence that stands alone, with what the findings are like. A model that may not let out a number gets one without
+    it."""
+    return followed_by(_sentence(request), request.answer)
+
+
+def _sentence(request: ResultRequest) -> str:
     answer = request.answer
     if answer.parts:
         return joined(tuple(
@@ -63,7 +69,8 @@ def _without_number(finding: str, kind: AnswerKind) -> str:
 def part_words(request: ResultRequest, part: Part) -> str:
     """One of several findings in a line: "Effusion: NEGATIVE, 12.0 % (threshold 50.0 %)"."""
     value = part_value(request, part)
-    return f"{part.concept.meaning}: {KIND_WORDS[part.kind]}{f', {value}' if value else ''}"
+    told = [KIND_WORDS[part.kind], *([value] if value else []), *qualities_of(part.concept, request.answer)]
+    return f"{part.concept.meaning}: {', '.join(told)}"
 
 
 def part_value(request: ResultRequest, part: Part) -> str:

@@ -43,8 +43,6 @@ FOR_AUTHORS = (
     Code("108369006", "SCT", "Neoplasm"),
     Code("39607008", "SCT", "Lung"),
     Code("3120008", "SCT", "Pleura"),
-    Code("7771000", "SCT", "Left"),
-    Code("24028007", "SCT", "Right"),
 )
 """Findings and places that no model of ours uses, and that are in pydicom's dictionary."""
 

@@ -25,6 +25,9 @@ from vigil.telemetry.logs import Log
 sys.path.insert(0, str(Path(__file__).parents[1] / "delivery"))  # the objects that the delivery room's tests send
 sys.path.insert(0, str(Path(__file__).parent))
 
+
+from dense_site import Opener
+
 MODEL = "hyperdense-volume-ct-head"
 LIVE = {"Stage": "live", "AlertOverride": {"By": "A person", "Reason": "A test", "Date": "2026-11-23"}}
 
@@ -85,3 +88,11 @@ def answered(ledger: Ledger, clock: MovingClock) -> Callable[..., AnalysisRecord
         return record
 
     return make
+
+
+@pytest.fixture
+def opener(ledger: Ledger, clock: MovingClock, log: Log, settings: Callable[..., Settings], tmp_path: Path) -> Iterator[Opener]:
+    made = Opener(ledger, clock, log, settings, tmp_path, [])
+    yield made
+    for runtime in made.opened:
+        runtime.close()

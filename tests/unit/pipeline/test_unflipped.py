@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -22,6 +23,7 @@ from hospital.enhanced import enhanced_ct
 from hospital.seeded_networks import graph
 from validators.dcmqi import segimage2itkimage
 from vigil.domain.answer import Analysis, AnswerKind
+from vigil.domain.codes import LEFT
 from vigil.imaging.arrived import ArrivedImages
 from vigil.inference.quarantine import CrashMarker
 from vigil.inference.registry import Registry
@@ -42,6 +44,7 @@ LARGE, SMALL = (34.0, -22.0, 16.0), (-18.0, 30.0, -26.0)
 RADII_MM = {LARGE: 13.0, SMALL: 9.0}
 SHAPE, SPACING = (44, 72, 80), (3.0, 2.0, 1.8)
 BODY_MM = (62.0, 66.0, 60.0)
+LATERALITY = "272741003"
 CODE = {"value": "X-BALL", "scheme": "99T", "meaning": "Ball"}
 
 Orientation = tuple[float, float, float, float, float, float]
@@ -152,6 +155,7 @@ def manifest(network: bytes) -> dict[str, Any]:
         "measurements": [{"name": "volume", "kind": "volume", "region": "balls"}],
         "operating_points": {"default": {"positive": 5.0}},
         "finding": {"concept": CODE, "category": CODE, "site": CODE, "measurement": CODE, "unit": "mL", "region": "balls",
+                    "laterality": {"from": "geometry", "margin_mm": 3, "bilateral_share": 0.3},
                     "positive": "{value}", "negative": "{value}", "indeterminate": "{value}"},
         "limitations": ["none"], "changes": {"1.0.0": "First."},
     }  # fmt: skip
@@ -244,6 +248,8 @@ def test_what_is_outlined_lies_where_it_was(name: str, multi_frame: bool, look: 
     images = series(ORIENTATIONS[name], f"{name} {multi_frame}")
     looked, (segmentation, report) = look([enhanced_ct(images)] if multi_frame else images, log)
     assert looked.answer.kind is AnswerKind.POSITIVE
+    assert [finding.laterality for finding in looked.answer.findings] == [LEFT], "most of it is the large ball"
+    assert {value for name, value in coded(report) if name == LATERALITY} == {LEFT.value}
     file = tmp_path / "segmentation.dcm"
     segmentation.save_as(file, enforce_file_format=True)
     found = points_of(segimage2itkimage(file)[0])
@@ -281,6 +287,14 @@ def placed_mm(points: NDArray[np.float64], reference: Dataset, images: list[Data
     # SCOORD counts from the outer edge of the first pixel (C.18.6.1.1), positions from its middle.
     first = np.array(image.ImagePositionPatient, float)
     return np.array([first + (x - 0.5) * between_columns * row + (y - 0.5) * between_rows * column for x, y in points])
+
+
+def coded(item: Dataset) -> Iterator[tuple[str, str]]:
+    """Every code of a report with its name."""
+    if item.get("ValueType") == "CODE":
+        yield str(item.ConceptNameCodeSequence[0].CodeValue), str(item.ConceptCodeSequence[0].CodeValue)
+    for child in item.get("ContentSequence") or ():
+        yield from coded(child)
 
 
 def scoords(item: Dataset) -> list[tuple[NDArray[np.float64], Dataset]]:

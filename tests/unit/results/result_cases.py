@@ -301,7 +301,7 @@ def of_study(
 
 
 def two_findings(matrix: int = 256) -> Case:
-    """Beside the first a smaller one on the other side; some slices bear both."""
+    """Beside the first a smaller one on the other side, less severe; some slices bear both."""
     pixel_mm, shape = 230.4 / matrix, (24, matrix, matrix)
     z, y, x = np.meshgrid(*(np.arange(count) - count / 2 for count in shape), indexing="ij")
     second = np.asarray((z * 6 - 30) ** 2 + (y * pixel_mm + 14) ** 2 + (x * pixel_mm - 33) ** 2 < 12**2)
@@ -310,7 +310,8 @@ def two_findings(matrix: int = 256) -> Case:
     (finding,) = asked.answer.findings
     volume = Measurement(codes.HYPERDENSE_VOLUME, float(second.sum()) * 6 * pixel_mm**2 / 1000, codes.MILLILITRE)
     masks = {"hyperdense": asked.masks["hyperdense"] & ~second, "second": second}
-    other = replace(finding, region="second", measurements=(volume,), key_slices=())
+    other = replace(finding, region="second", measurements=(volume,), key_slices=(), severity=codes.MILD, laterality=codes.LEFT)
+    finding = replace(finding, severity=codes.SEVERE, laterality=codes.RIGHT)
     return Case(replace(asked, masks=masks, answer=replace(asked.answer, findings=(finding, other))), files)
 
 

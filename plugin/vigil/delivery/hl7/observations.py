@@ -17,6 +17,7 @@ from vigil.delivery.hl7.several import (
     groups_of,
     names_of,
 )
+from vigil.delivery.hl7.severity import severities, severities_before
 from vigil.delivery.hl7.subject import Subject
 from vigil.delivery.hl7.values import number, numbers_of
 from vigil.delivery.hl7.wording import Slot, lines_before, narrative, place_of, remarks
@@ -43,6 +44,7 @@ def observations(alert: Alert, profile: Hl7Profile, subject: Subject, warnings: 
     writer.answer()
     writer.values()
     writer.category()
+    writer.severity()
     writer.text()
     writer.link()
     return writer.lines
@@ -171,6 +173,17 @@ class _Writer:
         if category is None or self._alert.retracts or self._profile.acr_category is not place:
             return ""
         return self._coded_category(category)
+
+    def severity(self) -> None:
+        """Of each finding in its group of OBX-4. A correction replaces it there, and deletes it where none is told any more."""
+        if not self._profile.values:
+            return
+        stands = severities(self._alert)
+        for group, severity in stands.items():
+            self._computed(self._profile.coded, codes.SEVERITY, self._coded(severity), group=group)
+        for group in severities_before(self._alert):
+            if group not in stands:
+                self._erase(codes.SEVERITY, self._profile.coded, group)
 
     def text(self) -> None:
         """The words, for the many receivers that show nothing else: a line an OBX, as reports are sent, because many

@@ -12,6 +12,7 @@ from vigil.delivery.hl7.segment import TEXT_LIMIT
 from vigil.delivery.hl7.several import category_of
 from vigil.delivery.hl7.subject import Subject
 from vigil.domain.answer import Answer, AnswerKind, Finding, Part, gravest_parts_first
+from vigil.domain.qualities import followed_by, qualities, qualities_of, qualities_sentence
 
 DISCLAIMER = "Automated result, unread by a physician. Not for primary diagnosis."
 NOTICE = "Automated message, unread by a physician. Not for primary diagnosis."
@@ -119,6 +120,12 @@ def _lower(head: str) -> str:
 
 
 def _said(alert: Alert) -> str:
+    if len(alert.answer.findings) > 1 or alert.answer.parts:  # each has a line of its own
+        return _sentence_of(alert)
+    return followed_by(_sentence_of(alert), alert.answer)
+
+
+def _sentence_of(alert: Alert) -> str:
     answer = alert.answer
     if answer.parts:
         return _grave(alert, answer)
@@ -139,7 +146,9 @@ def lines_before(alert: Alert, slot: Slot) -> int:
         return len(wrapped(said, TEXT_LIMIT))
     if slot is Slot.FINDINGS:
         return 0 if before is None or len(before.findings) < 2 else len(before.findings)
-    return 2 if slot is Slot.HEADLINE else 1 if slot is Slot.ACTION else 0
+    if slot is Slot.HEADLINE:
+        return 3 if before is not None and qualities_sentence(before) else 2
+    return 1 if slot is Slot.ACTION else 0
 
 
 def _grave(alert: Alert, answer: Answer) -> str:
@@ -163,6 +172,7 @@ def _part(alert: Alert, answer: Answer, number: int, part: Part) -> str:
         told.append(part.measured.text() + threshold)
     told += [item.text() for finding in answer.findings if finding.concept == part.concept for item in finding.measurements[1:]
              if alert.lets_out(item.concept)]
+    told += qualities_of(part.concept, answer)
     if (category := category_of(answer, part)) is not None:
         told.append(f"ACR category {category}")
     closing = " This does not exclude it." if part.kind in (AnswerKind.NEGATIVE, AnswerKind.INDETERMINATE) else ""
@@ -173,7 +183,8 @@ def _finding(number: int, finding: Finding, alert: Alert) -> str:
     """One of several findings."""
     values = [item.text() for item in finding.measurements if alert.lets_out(item.concept)]
     grade = [] if finding.acr_category is None else [f"ACR category {finding.acr_category}"]
-    return f"Finding {number}: {', '.join([finding.concept.meaning, finding.site.meaning, *values, *grade])}."
+    told = [finding.concept.meaning, finding.site.meaning, *values, *qualities(finding), *grade]
+    return f"Finding {number}: {', '.join(told)}."
 
 
 def _study(subject: Subject, profile: Hl7Profile) -> str:

@@ -8,7 +8,9 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from vigil.domain.codes import UNITS
+from vigil.domain.manifest.laterality import Laterality
 from vigil.domain.manifest.operating import Calibration, OperatingPoint
+from vigil.domain.manifest.severity import Severity
 from vigil.domain.manifest.strict import CodeEntry, Name, Strict
 
 
@@ -26,6 +28,9 @@ class FindingEntry(Strict):
     region: Name | None = None
     """The region that shows the finding; that of the deciding measurement where it is left out."""
     acr_category: Literal[1, 2, 3] | None = None
+    laterality: Laterality | None = None
+    severity: Severity | None = None
+    """Told of a positive, and of what is only measured."""
     positive: str = ""
     negative: str = ""
     indeterminate: str = ""

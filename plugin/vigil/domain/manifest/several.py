@@ -19,6 +19,8 @@ def insist_each_can_be_told(manifest: Manifest) -> None:
             raise ValueError(f"{item.name}: each of several findings decides; tell what is 'measured' alone in measurements")
         if set(item.operating_points) != names:
             raise ValueError(f"{item.name}.operating_points: the names are those of the main finding: {', '.join(sorted(names))}")
+        if item.name != "finding" and any(point.scanners is not None for point in item.operating_points.values()):
+            raise ValueError(f"{item.name}.operating_points: 'for' stands in the points of the main finding, and holds for all")
     concepts = [item.entry.concept.code() for item in manifest.decided]
     if len({(code.value, code.scheme) for code in concepts}) != len(concepts):
         raise ValueError("further_findings: each finding has a concept of its own, or receivers take one for the other")

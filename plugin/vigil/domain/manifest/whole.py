@@ -10,10 +10,11 @@ from pydantic import Field, model_validator
 from vigil.domain.manifest.ensemble import Ensemble
 from vigil.domain.manifest.feeding import insist_every_input_is_fed
 from vigil.domain.manifest.finding import Decided, FindingEntry, FurtherFinding
-from vigil.domain.manifest.fitting import insist_the_parts_fit
+from vigil.domain.manifest.fitting import deciding_measurement, insist_the_parts_fit
 from vigil.domain.manifest.golden import GoldenCase
 from vigil.domain.manifest.inputs import MOST_INPUTS, SeriesInput
-from vigil.domain.manifest.measurements import MeasurementRule
+from vigil.domain.manifest.laterality import insist_a_side_can_be_known
+from vigil.domain.manifest.measurements import MeasurementRule, region_of
 from vigil.domain.manifest.networks import Locator, Network
 from vigil.domain.manifest.operating import Calibration, OperatingPoint
 from vigil.domain.manifest.outputs import Output
@@ -22,6 +23,7 @@ from vigil.domain.manifest.preprocessing import AnyPreprocessing, TensorPreproce
 from vigil.domain.manifest.regulatory import Regulatory
 from vigil.domain.manifest.scope import Scope
 from vigil.domain.manifest.several import insist_each_can_be_told
+from vigil.domain.manifest.severity import insist_severity_fits
 from vigil.domain.manifest.strategy import Strategy, WholeVolume
 from vigil.domain.manifest.strict import Strict
 
@@ -85,6 +87,9 @@ class Manifest(Strict):
             raise ValueError("a finding that is 'measured' has no operating points")
         if self.further_findings:
             insist_each_can_be_told(self)
+        for item in self.decided:
+            insist_severity_fits(item.name, item.entry, item.operating_points)
+            insist_a_side_can_be_known(item.name, item.entry, self._shown_region(item.entry), self.reference, self.scope)
         insist_every_input_is_fed(self)
         if isinstance(self.preprocessing, TensorPreprocessing):
             insist_the_parts_fit(self)
@@ -118,6 +123,13 @@ class Manifest(Strict):
     def acr_category(self) -> int | None:
         """The gravest that a finding of the model may have."""
         return min((item.entry.acr_category for item in self.decided if item.entry.acr_category is not None), default=None)
+
+    def _shown_region(self, entry: FindingEntry) -> str | None:
+        """The region that shows a finding."""
+        if isinstance(self.postprocessing, HyperdenseVolume):
+            return self.postprocessing.region
+        rule = deciding_measurement(entry.decided_by, self.measurements)
+        return entry.region or (None if rule is None else region_of(rule))
 
     @property
     def networks(self) -> tuple[Network, ...]:

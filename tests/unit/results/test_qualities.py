@@ -1,0 +1,84 @@
+"""What a finding is like, in report, text and sentence, read by readers that are not ours."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from pydicom import Dataset, dcmread
+from result_cases import CASES, Case
+
+from validators.dcmqi import tid1500reader
+from vigil.domain.answer import AnswerKind
+from vigil.domain.codes import HYPERDENSE_REGION, LEFT, MODERATE, RIGHT, SEVERITY
+from vigil.results import wording
+from vigil.results.structured_report import structured_report
+from vigil.results.text_report import text_report
+
+
+@pytest.fixture(scope="module")
+def two() -> Case:
+    """A severe finding and a mild one, each with segment and outline."""
+    return CASES["two findings"]()
+
+
+def test_an_independent_reader_reads_how_severe_each_finding_is(two: Case, tmp_path: Path) -> None:
+    path = tmp_path / "report.dcm"
+    path.write_bytes(structured_report(two.asked).dicom)
+    told = [
+        (item["ReferencedSegment"], said["conceptValue"]["CodeMeaning"])
+        for item in tid1500reader(path)["Measurements"] if "ReferencedSegment" in item
+        for said in item["qualitativeEvaluations"]
+        if said["conceptCode"]["CodeValue"] in (SEVERITY.value, HYPERDENSE_REGION.value)
+    ]
+    assert told == [(1, "Present"), (1, "Severe"), (2, "Present"), (2, "Mild")]
+
+
+def severities(report: Dataset) -> list[str]:
+    """Of all groups of measurements."""
+    (groups,) = [item for item in report.ContentSequence if item.ConceptNameCodeSequence[0].CodeValue == "126010"]
+    return [
+        item.ConceptCodeSequence[0].CodeMeaning for group in groups.ContentSequence for item in group.ContentSequence
+        if item.ConceptNameCodeSequence[0].CodeValue == SEVERITY.value
+    ]  # fmt: skip
+
+
+def test_an_independent_reader_reads_on_which_side_each_finding_lies(two: Case, tmp_path: Path) -> None:
+    path = tmp_path / "report.dcm"
+    path.write_bytes(structured_report(two.asked).dicom)
+    read = [(item["FindingSite"]["CodeMeaning"], item["Laterality"]["CodeValue"]) for item in tid1500reader(path)["Measurements"]]
+    assert read == [("Brain", RIGHT.value)] * 2 + [("Brain", LEFT.value)] * 2, "outline and segment of each"
+
+
+def texts(container: Dataset) -> list[str]:
+    """Of all items, whatever their depth."""
+    own = [str(container.TextValue)] if "TextValue" in container else []
+    return own + [text for item in container.get("ContentSequence") or () for text in texts(item)]
+
+
+def test_it_is_told_once_of_a_finding_beside_its_numbers(two: Case) -> None:
+    assert severities(dcmread(BytesIO(structured_report(two.asked).dicom))) == ["Severe", "Mild"]
+
+
+@pytest.mark.parametrize("kind", [AnswerKind.POSITIVE, AnswerKind.MEASURED])
+def test_one_finding_says_it_after_its_sentence_everywhere(kind: AnswerKind) -> None:
+    asked = CASES[kind.value]().asked
+    finding, = asked.answer.findings
+    asked = replace(asked, answer=replace(asked.answer, findings=(
+        replace(finding, severity=MODERATE, laterality=LEFT),)))
+    assert wording.sentence(asked).endswith(". Left, severity moderate.")
+    report = dcmread(BytesIO(structured_report(asked).dicom))
+    assert severities(report) == ["Moderate"]
+    assert any(text.endswith("Left, severity moderate.") for text in texts(report))
+    text = dcmread(BytesIO(text_report(asked).dicom))
+    told = {item.ConceptNameCodeSequence[0].CodeMeaning: str(item.TextValue) for item in text.ContentSequence}
+    assert told["Conclusion"].endswith("Left, severity moderate.")
+    assert ", left, severity moderate," in told["AI findings"]
+
+
+def test_without_one_nothing_is_said_of_it() -> None:
+    asked = CASES["positive"]().asked
+    assert "everity" not in wording.sentence(asked)
+    assert severities(dcmread(BytesIO(structured_report(asked).dicom))) == []
