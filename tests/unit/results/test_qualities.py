@@ -11,8 +11,9 @@ from pydicom import Dataset, dcmread
 from result_cases import CASES, Case
 
 from validators.dcmqi import tid1500reader
+from validators.dicom3tools import dciodvfy
 from vigil.domain.answer import AnswerKind
-from vigil.domain.codes import HYPERDENSE_REGION, LEFT, MODERATE, RIGHT, SEVERITY
+from vigil.domain.codes import HYPERDENSE_REGION, LEFT, MODERATE, RIGHT, SEVERE, SEVERITY
 from vigil.results import wording
 from vigil.results.structured_report import structured_report
 from vigil.results.text_report import text_report
@@ -76,6 +77,29 @@ def test_one_finding_says_it_after_its_sentence_everywhere(kind: AnswerKind) -> 
     told = {item.ConceptNameCodeSequence[0].CodeMeaning: str(item.TextValue) for item in text.ContentSequence}
     assert told["Conclusion"].endswith("Left, severity moderate.")
     assert ", left, severity moderate," in told["AI findings"]
+
+
+def test_of_a_model_of_several_findings_each_is_told_by_its_name(tmp_path: Path) -> None:
+    """One of them has no group of its own: what it is like stands with its evaluation."""
+    asked = CASES["several findings"]().asked
+    grouped, alone = asked.answer.findings
+    asked = replace(asked, answer=replace(asked.answer, findings=(
+        replace(grouped, severity=SEVERE, laterality=LEFT), replace(alone, severity=MODERATE, laterality=RIGHT))))
+    assert wording.sentence(asked).endswith(
+        f"{grouped.concept.meaning}: left, severity severe. {alone.concept.meaning}: right, severity moderate.")
+    lines = [wording.part_words(asked, part) for part in asked.answer.parts]
+    assert [line.rpartition("), ")[2] for line in lines[1:]] == ["left, severity severe", "right, severity moderate"]
+    assert "everity" not in lines[0]
+    path = tmp_path / "report.dcm"
+    path.write_bytes(structured_report(asked).dicom)
+    assert dciodvfy(path).clean
+    report = dcmread(path)
+    assert severities(report) == ["Severe"]
+    (evaluations,) = [item for item in report.ContentSequence if item.ConceptNameCodeSequence[0].CodeValue == "C0034375"]
+    (own,) = [item for item in evaluations.ContentSequence if item.ConceptNameCodeSequence[0].CodeValue == alone.concept.value]
+    site, severity = own.ContentSequence[:2]
+    assert (severity.RelationshipType, severity.ConceptCodeSequence[0].CodeMeaning) == ("HAS PROPERTIES", "Moderate")
+    assert site.ContentSequence[0].ConceptCodeSequence[0].CodeMeaning == "Right"
 
 
 def test_without_one_nothing_is_said_of_it() -> None:

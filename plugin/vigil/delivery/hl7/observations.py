@@ -13,6 +13,7 @@ from vigil.delivery.hl7.several import (
     DIAGNOSTIC_FINDING,
     category_of,
     coded_part,
+    flag_in,
     flag_of,
     groups_of,
     names_of,
@@ -180,7 +181,8 @@ class _Writer:
             return
         stands = severities(self._alert)
         for group, severity in stands.items():
-            self._computed(self._profile.coded, codes.SEVERITY, self._coded(severity), group=group)
+            self._computed(self._profile.coded, codes.SEVERITY, self._coded(severity), group=group,
+                           flag=flag_in(self._alert.answer, group))
         for group in severities_before(self._alert):
             if group not in stands:
                 self._erase(codes.SEVERITY, self._profile.coded, group)
@@ -222,12 +224,8 @@ class _Writer:
     def _value(self, measurement: Measurement, criterion: Criterion | None, group: str) -> None:
         limit = f"<{number(criterion.threshold)}" if criterion is not None else ""
         value = number(measurement.value, criterion.threshold if criterion is not None else None)
-        flag = _flag(self._alert)
-        for own, part in groups_of(self._alert.answer):
-            if own == group:
-                flag = flag_of(part.kind, category_of(self._alert.answer, part))
-        self._computed(
-            "NM", measurement.concept, value, unit=self._coded(measurement.unit), limit=limit, group=group, flag=flag)
+        self._computed("NM", measurement.concept, value, unit=self._coded(measurement.unit), limit=limit, group=group,
+                       flag=flag_in(self._alert.answer, group))
 
     def _computed(
         self, kind: str, concept: Code, value: str, *, unit: str = "", limit: str = "", group: str = "1",

@@ -44,3 +44,8 @@ def names_of(concept: Code) -> tuple[Code, ...]:
 def flag_of(kind: AnswerKind, category: int | None) -> str:
     """OBX-8 of one of them, as of a single finding."""
     return "" if kind is not AnswerKind.POSITIVE else "AA" if category == 1 else "A"
+
+
+def flag_in(answer: Answer, group: str) -> str | None:
+    """OBX-8 in a group of one of several findings; None of any other, which is as the answer is."""
+    return next((flag_of(part.kind, category_of(answer, part)) for own, part in groups_of(answer) if own == group), None)

@@ -13,7 +13,7 @@ from vigil.delivery.hl7.alert import Alert, AlertKind
 from vigil.delivery.hl7.conformance import faults
 from vigil.delivery.hl7.message import write
 from vigil.delivery.hl7.profile import Version
-from vigil.domain.answer import Answer, AnswerKind
+from vigil.domain.answer import Answer, AnswerKind, Part
 from vigil.domain.codes import LEFT, MILD, MODERATE, RIGHT, SEVERE
 from vigil.domain.concepts import Code
 
@@ -65,6 +65,25 @@ def test_the_side_is_told_in_words() -> None:
     two = replace(answer(), findings=(replace(found, laterality=LEFT, severity=MILD), replace(found, laterality=RIGHT)))
     for made, told in ((one, "threshold of 5.0 mL. Left."), (two, ", left, severity mild, ACR"), (two, ", right, ACR")):
         assert told in " ".join(values[5] for values in observations(alert(answer=made)) if values[2] == "TX")
+
+
+def test_of_a_model_of_several_findings_each_has_it_in_its_own_group_and_line() -> None:
+    """The first is negative, and so its group tells none."""
+    first, second = answer(AnswerKind.NEGATIVE, 1.0), answer()
+    lesion = Code("X-LESION", "99MINE", "Lesion")
+    found = replace(second.findings[0], concept=lesion, kind=AnswerKind.POSITIVE, severity=SEVERE, laterality=LEFT)
+    parts = tuple(
+        Part(concept, found.category, found.site, made.kind, made.sentence, made.measured, made.criterion)
+        for concept, made in ((second.findings[0].concept, first), (lesion, second)))
+    made = replace(second, findings=(found,), parts=parts)
+    assert coded(alert(answer=made)) == [("CWE", "2", "24484000^Severe^SCT", "R")]
+    told, = [values for values in observations(alert(answer=made)) if values[3] == SEVERITY]
+    assert told[8] == "AA"
+    lines = [values[5] for values in observations(alert(answer=made)) if values[2] == "TX"]
+    assert [line for line in lines if "severity" in line] == [
+        "Finding 1: Lesion, Brain: suspected, 19.9 mL (threshold 5.0 mL), left, severity severe, ACR category 1."]
+    corrected = alert(AlertKind.CORRECTION, cause="x", answer=graded(MILD), replaces=made)
+    assert coded(corrected) == [("CWE", "1", "255604002^Mild^SCT", "R"), ("CWE", "2", "", "D")]
 
 
 def test_none_is_said_where_none_is_known_or_values_are_not_wanted() -> None:
