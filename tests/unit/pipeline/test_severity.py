@@ -106,3 +106,25 @@ def test_a_finding_that_the_manifest_does_not_know_has_no_grade() -> None:
 def test_a_manifest_whose_grades_do_not_fit_is_refused() -> None:
     with pytest.raises(ValidationError, match=r"finding\.severity begins at 5\.1"):
         described(PermittedOutput.MEASUREMENT, severity=scale(5.1, 10.0, 30.0))
+
+
+def test_each_of_several_findings_is_graded_by_its_own_scale_and_only_where_it_is_positive() -> None:
+    other = {"value": "X-OTHER", "scheme": "99T", "meaning": "Other"}
+    made = manifest("dense", b"", {"severity": scale(3.0, 10.0, 30.0)}, POINTS)
+    made["measurements"].append({"name": "count", "kind": "count", "region": "dense"})
+    made["further_findings"] = [made["finding"] | {
+        "concept": other, "decided_by": "count", "unit": "1", "operating_points": POINTS,
+        "severity": scale(1.0, 6.0, 100.0) | {"unit": "1"}}]
+    of = Manifest.model_validate(made)
+    judged = [judge(value, decided, "default") for value, decided in zip((12.0, 4.0), of.decided, strict=True)]
+    findings = tuple(replace(finding_of(one, decided.entry, None, ()), kind=one.kind)
+                     for one, decided in zip(judged, of.decided, strict=True))
+    answer = judged[0].answer(findings)
+    assert [finding.severity for finding in qualified(answer, of, NOWHERE).findings] == [MODERATE, None]
+    positive = replace(findings[1], kind=AnswerKind.POSITIVE)
+    assert qualified(replace(answer, findings=(positive,)), of, NOWHERE).findings[0].severity == MILD
+    with pytest.raises(ValidationError, match=r"further_findings\[0\].severity.unit is 'mL'"):
+        Manifest.model_validate(made | {"further_findings": [made["further_findings"][0] | {"severity": scale(1.0, 6.0, 100.0)}]})
+    bound = {"default": POINTS["default"] | {"for": {"manufacturers": ["ge"]}}}
+    with pytest.raises(ValidationError, match=r"'for' stands in the points of the main finding"):
+        Manifest.model_validate(made | {"further_findings": [made["further_findings"][0] | {"operating_points": bound}]})
