@@ -180,7 +180,12 @@ def test_what_lies_beside_the_body_makes_no_wrong_side(added: NDArray[np.bool_])
 
 
 def test_a_couch_hides_no_side() -> None:
+    """Also one that he lies on, and not in its middle."""
     assert side(ON_THE_LEFT, HEAD | beside((-190, 105, -110), (190, 112, 110))) == LEFT
+    own = PLACES - (60.0, 0.0, 0.0)
+    couch = beside((-160, 91, -110), (160, 96, 110))
+    for x, told in ((45.0, LEFT), (-45.0, RIGHT)):
+        assert side(ball(own, (x, 0, 0)), body("a head", own) | couch) == told
 
 
 def test_of_two_legs_none_is_the_middle() -> None:
