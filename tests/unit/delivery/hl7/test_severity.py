@@ -82,6 +82,10 @@ def test_of_a_model_of_several_findings_each_has_it_in_its_own_group_and_line() 
     lines = [values[5] for values in observations(alert(answer=made)) if values[2] == "TX"]
     assert [line for line in lines if "severity" in line] == [
         "Finding 1: Lesion, Brain: suspected, 19.9 mL (threshold 5.0 mL), left, severity severe, ACR category 1."]
+    both = replace(made, findings=(replace(second.findings[0], kind=AnswerKind.POSITIVE), replace(found, acr_category=None)))
+    both = replace(both, parts=(replace(parts[0], kind=AnswerKind.POSITIVE), parts[1]))
+    told, = [values for values in observations(alert(answer=both)) if values[3] == SEVERITY]
+    assert told[8] == "A", "beside a finding of category 1"
     corrected = alert(AlertKind.CORRECTION, cause="x", answer=graded(MILD), replaces=made)
     assert coded(corrected) == [("CWE", "1", "255604002^Mild^SCT", "R"), ("CWE", "2", "", "D")]
 
