@@ -37,6 +37,8 @@ def _by_geometry(mask: Mask, volume: Volume, rule: Laterality, *, is_ct: bool) -
     voxels = voxels[:: 1 + len(voxels) // MOST_POINTS]
     points = voxels @ volume.affine[:3, :3].T + volume.affine[:3, 3]
     middle = midline(volume, float(points[:, 2].min()), float(points[:, 2].max()), is_ct=is_ct)
+    if middle is None:
+        return None
     beside = middle.left_of(points)
     margin = rule.margin_mm or 0.0
     left, right = (float(np.count_nonzero(side > margin)) / len(points) for side in (beside, -beside))

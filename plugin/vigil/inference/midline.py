@@ -21,6 +21,8 @@ from vigil.inference.morphology import Mask, largest_part, two_largest, within, 
 STEP_MM = 3.0
 """Between points of a section, and between sections."""
 MOST_TURNED = float(np.tan(np.radians(20.0)))
+MOST_SECTIONS = 130
+"""What is taller than the trunk is of both sides anyway, and would take the memory of a second volume."""
 OVER_STEPS = 3
 """Of sections, to either side: over so many the body's width is compared."""
 THIN_MM = 5.0
@@ -60,8 +62,10 @@ class Midline:
         return surely
 
 
-def midline(volume: Volume, low_mm: float, high_mm: float, *, is_ct: bool) -> Midline:
-    """Between two heights (z) of the patient."""
+def midline(volume: Volume, low_mm: float, high_mm: float, *, is_ct: bool) -> Midline | None:
+    """Between two heights (z) of the patient; None where these are too far apart."""
+    if high_mm - low_mm > MOST_SECTIONS * STEP_MM:
+        return None
     first = low_mm - OVER_STEPS * STEP_MM
     heights: NDArray[np.float64] = first + STEP_MM * np.arange(round((high_mm - first) / STEP_MM) + OVER_STEPS + 1.0)
     across, along, body, seen = _sections(volume, heights, is_ct)
@@ -110,7 +114,7 @@ def _sections(
     for axis in range(3):
         turn, shift = back_to_voxels[axis, :3], back_to_voxels[axis, 3]
         places = (turn[0] * across[None, None, :] + turn[1] * along[None, :, None] + turn[2] * heights[:, None, None] + shift)
-        near = np.rint(places).astype(np.intp)
+        near = np.rint(places).astype(np.int32)
         seen &= (near >= 0) & (near < shape[axis])
         indices.append(near.clip(0, shape[axis] - 1))
     values = volume.voxels[tuple(indices)]

@@ -157,6 +157,15 @@ def test_of_what_lies_in_the_middle_or_on_both_sides_none_is_said(mask: NDArray[
     assert side(mask, HEAD) == told
 
 
+def test_what_is_taller_than_a_trunk_has_no_side() -> None:
+    affine, trunk = AFFINE.copy(), body("a trunk", PLACES)
+    tall = np.zeros_like(trunk)
+    tall[:, 36:40, 50:54] = True
+    assert side(tall, trunk) == LEFT
+    affine[2, 0] *= 2
+    assert side(tall, trunk, affine=affine) is None
+
+
 def test_the_author_s_margin_and_share_count() -> None:
     near = ball(PLACES, (30, 0, 0))
     assert (side(near, HEAD), side(near, HEAD, by=rule(40.0))) == (LEFT, None)
