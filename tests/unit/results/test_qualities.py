@@ -39,9 +39,8 @@ def test_an_independent_reader_reads_how_severe_each_finding_is(two: Case, tmp_p
 
 def severities(report: Dataset) -> list[str]:
     """Of all groups of measurements."""
-    (groups,) = [item for item in report.ContentSequence if item.ConceptNameCodeSequence[0].CodeValue == "126010"]
     return [
-        item.ConceptCodeSequence[0].CodeMeaning for group in groups.ContentSequence for item in group.ContentSequence
+        item.ConceptCodeSequence[0].CodeMeaning for group in groups(report) for item in group.ContentSequence
         if item.ConceptNameCodeSequence[0].CodeValue == SEVERITY.value
     ]  # fmt: skip
 
@@ -100,6 +99,33 @@ def test_of_a_model_of_several_findings_each_is_told_by_its_name(tmp_path: Path)
     site, severity = own.ContentSequence[:2]
     assert (severity.RelationshipType, severity.ConceptCodeSequence[0].CodeMeaning) == ("HAS PROPERTIES", "Moderate")
     assert site.ContentSequence[0].ConceptCodeSequence[0].CodeMeaning == "Right"
+
+
+@pytest.mark.parametrize("name", ["boxes 512", "boxes on a radiograph"])
+def test_the_side_of_a_finding_is_not_told_of_each_of_its_boxes(name: str) -> None:
+    """One of them may lie on the other side; of one box alone it is told. How severe the finding is, is told once."""
+    asked = CASES[name]().asked
+    finding, = asked.answer.findings
+    asked = replace(asked, answer=replace(asked.answer, findings=(replace(finding, severity=SEVERE, laterality=LEFT),)))
+    one = replace(asked, boxes={region: boxes[:1] for region, boxes in asked.boxes.items()})
+    assert len(asked.boxes[finding.region or ""]) > 1
+    for made, told in ((asked, [False]), (one, [True])):
+        report = dcmread(BytesIO(structured_report(made).dicom))
+        assert severities(report) == ["Severe"]
+        drawn = {sided(group) for group in groups(report) if any(item.ValueType == "SCOORD" for item in group.ContentSequence)}
+        assert list(drawn) == told
+        assert all(sided(group) for group in groups(report) if any(item.ValueType == "IMAGE" for item in group.ContentSequence))
+
+
+def groups(report: Dataset) -> list[Dataset]:
+    (measurements,) = [item for item in report.ContentSequence if item.ConceptNameCodeSequence[0].CodeValue == "126010"]
+    return list(measurements.ContentSequence)
+
+
+def sided(group: Dataset) -> bool:
+    """Whether the finding's site has a side in this group."""
+    return any(child.ConceptNameCodeSequence[0].CodeValue == "272741003"
+               for item in group.ContentSequence for child in item.get("ContentSequence") or ())
 
 
 def test_without_one_nothing_is_said_of_it() -> None:
