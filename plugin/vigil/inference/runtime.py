@@ -33,6 +33,10 @@ from vigil.inference.tensor_form import form_of
 __all__ = ["Inference", "Runtime"]
 
 
+NEVER = threading.Event()
+"""Of those who are not stopped: commands, and tests."""
+CLOSE_WITHIN_S = 5.0
+
 _Key = tuple[str, str, str]
 
 
@@ -75,11 +79,11 @@ class Runtime:
         self._loaded: dict[_Key, _Loaded] = {}
         self._running = threading.Lock()
 
-    def load(self, model: InstalledModel) -> None:
+    def load(self, model: InstalledModel, stop: threading.Event = NEVER) -> None:
         """Makes and warms the model's session; does nothing where there is one for these weights.
 
         Raises: ModelInvalid, ModelFileMissing, ModelHashMismatch, ModelNotLoaded, ModelQuarantined, OutOfMemory,
-        ModelProcessEnded, TimeLimitReached.
+        ModelProcessEnded, TimeLimitReached, Stopping.
         """
         manifest = _manifest(model)
         if _key(model) in self._loaded:
@@ -87,11 +91,11 @@ class Runtime:
         self._refuse_quarantined(model.model_id)
         seen = fingerprint(model.folder)
         contents = _contents(model, manifest)
-        with self._running, self._marker.in_flight(model.model_id):
+        with self._turn(stop), self._marker.in_flight(model.model_id):
             loaded = survive(
                 model.model_id,
-                lambda: self._made_somewhere(manifest, contents, seen, Leave.within(manifest.time_limit_s, threading.Event())),
-                self._marker, self._tell_death)
+                lambda: self._made_somewhere(manifest, contents, seen, Leave.within(manifest.time_limit_s, stop)),
+                self._marker, self._tell_death, stop)
         self._loaded[_key(model)] = loaded
 
     def _made_somewhere(self, manifest: Manifest, contents: Sequence[bytes], seen: Fingerprint, leave: Leave) -> _Loaded:
@@ -142,7 +146,7 @@ class Runtime:
                 model.model_id,
                 lambda: self._run_somewhere(model, loaded, volume, others, operating_point, batch,
                                             Leave.within(manifest.time_limit_s, stop)),
-                self._marker, self._tell_death)
+                self._marker, self._tell_death, stop)
 
     def _run_somewhere(
         self, model: InstalledModel, loaded: _Loaded, volume: Volume, others: Mapping[str, Volume], operating_point: str,
@@ -195,9 +199,10 @@ class Runtime:
         self._marker.release(model_id)
 
     def close(self) -> None:
-        """Lets go of the sessions, after the run in flight (stop it first)."""
-        with self._running:
+        """Lets go of the sessions, after the run in flight (stop it first): what heeds no stop is not waited for without end."""
+        if self._running.acquire(timeout=CLOSE_WITHIN_S):
             self._loaded.clear()
+            self._running.release()
 
     @contextmanager
     def _turn(self, stop: threading.Event) -> Iterator[None]:

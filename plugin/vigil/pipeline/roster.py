@@ -13,7 +13,7 @@ from pathlib import Path
 
 import vigil
 from vigil.domain.answer import Analysis, Reason
-from vigil.domain.errors import Category, VigilError
+from vigil.domain.errors import Category, Stopping, VigilError
 from vigil.inference.fingerprint import fingerprint
 from vigil.inference.registry import InstalledModel, Limit, Registry
 from vigil.inference.runtime import Runtime
@@ -70,7 +70,7 @@ class Roster(Mapping[str, InstalledModel]):
     def take_up(self) -> None:
         """Reads folder and ledger, makes and warms the sessions of what is enabled, then puts all of it in place at once.
 
-        Raises: LedgerUnavailable.
+        Raises: LedgerUnavailable; Stopping.
         """
         self._seen = self._look()
         standings = standings_of(self._settings, self._ledger)
@@ -93,7 +93,9 @@ class Roster(Mapping[str, InstalledModel]):
             model = replace(model, problem=refusal(site, model.manifest))
         if model.problem is None and site is not None:
             try:
-                self._runtime.load(model)
+                self._runtime.load(model, self._stop)
+            except Stopping:
+                raise
             except VigilError as error:
                 model = replace(model, problem=Reason(error.category, error.message))
         if model.problem is not None:

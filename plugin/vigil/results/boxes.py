@@ -44,6 +44,8 @@ def told_boxes(request: ResultRequest) -> tuple[ToldBox, ...]:
     for number, told in enumerate(numbered, start=1):
         made.append(ToldBox(number, told.item, told.box, first=told.item.number not in tracked))
         tracked.add(told.item.number)
+    if not scored:
+        others.sort(key=_place)
     return *made, *(ToldBox(None, told.item, told.box) for told in others)
 
 

@@ -20,7 +20,7 @@ from vigil.inference.apart.errors import ChannelClosed, Garbled, ModelProcessEnd
 from vigil.inference.apart.interpreter import own_version
 from vigil.inference.apart.messages import READY, Answer, End, Failed, Gave, Made, Make, Ready, Run, answer_of, as_bytes
 from vigil.inference.apart.process import ModelProcess
-from vigil.inference.apart.tensors import opened
+from vigil.inference.apart.tensors import taken
 from vigil.inference.errors import (
     InferenceError,
     InferenceFailed,
@@ -65,7 +65,11 @@ class Child:
         self._grace_s = grace_s
         self._number: int = READY
         self._lock = threading.Lock()
-        self._channel, theirs = Channel.pair()
+        try:
+            self._channel, theirs = Channel.pair()
+        except OSError as error:
+            raise ModelNotLoaded(f"no connection to a model's process can be made ({error.strerror}); see how many files "
+                                 "Orthanc's user may have open") from None
         try:
             self._process = ModelProcess(interpreter, folders_of_the_bundle(), theirs)
         except BaseException:
@@ -156,12 +160,12 @@ class Child:
                 return answer, {}
             if descriptor is None:
                 raise Garbled("an answer without its tensors")
-            return answer, opened(answer.tensors, descriptor, self._most_bytes)
+            return answer, taken(answer.tensors, descriptor, self._most_bytes)
         except Garbled as garbled:
             raise self._put_down(f"it answered {garbled}") from None
         except ChannelClosed:
             raise self._gone() from None
-        except (OSError, MemoryError):  # no room to map what it gave
+        except (OSError, MemoryError):  # no room for what it gave
             raise OutOfMemory("not enough memory to take what the network gave") from None
         finally:
             if descriptor is not None:
@@ -173,7 +177,7 @@ class Child:
         if ended is None:
             return self._put_down("it closed its connection")
         self._channel.close()
-        return ModelProcessEnded(ended.said())
+        return ModelProcessEnded(ended.said(), for_memory=ended.killed_for_memory)
 
     def _put_down(self, why: str) -> ModelProcessEnded:
         """What is raised where it is not to be trusted any more. It is ended."""

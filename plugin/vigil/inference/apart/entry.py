@@ -22,6 +22,7 @@ PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
 def main() -> None:
     descriptor, orthanc = map(int, sys.argv[1:3])
     sys.path[:0] = sys.argv[3:]
+    _leave_the_end_to_orthanc()
     _tie_to(orthanc)
     _go_before_orthanc_where_memory_ends()
     _leave_no_image_of_memory()
@@ -34,6 +35,13 @@ def main() -> None:
             "message": f"the model's process cannot import '{error.name}' ({error})"[:400]}).encode())
         sys.exit(1)
     serve(end)
+
+
+def _leave_the_end_to_orthanc() -> None:
+    """systemd tells every process of a unit to stop: this one would be gone before Orthanc has heard of it, and its model be
+    blamed for it."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _tie_to(orthanc: int) -> None:

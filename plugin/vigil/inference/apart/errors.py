@@ -7,9 +7,14 @@ from vigil.inference.errors import InferenceError
 
 
 class ModelProcessEnded(InferenceError):
-    """The process that ran the networks ended, or had to be ended, before it had answered."""
+    """The process that ran the networks ended, or had to be ended, before it had answered. ``for_memory``: the kernel ended it
+    for lack of memory, whoever took that."""
 
     category = Category.MODEL_PROCESS_ENDED
+
+    def __init__(self, message: str, *, for_memory: bool = False) -> None:
+        super().__init__(message)
+        self.for_memory = for_memory
 
 
 class NoInterpreter(InferenceError):

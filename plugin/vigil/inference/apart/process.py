@@ -36,6 +36,10 @@ class HowItEnded:
     code: int | None
     for_memory: bool = False
 
+    @property
+    def killed_for_memory(self) -> bool:
+        return self.code == -signal.SIGKILL and self.for_memory
+
     def said(self) -> str:
         """For people, with what to do."""
         if self.code is None:
@@ -43,7 +47,7 @@ class HowItEnded:
         if self.code >= 0:
             return f"the process that ran the model ended by itself (exit code {self.code}); tell the model's vendor"
         name = _name_of(-self.code)
-        if -self.code == signal.SIGKILL and self.for_memory:
+        if self.killed_for_memory:
             return (f"the kernel ended the process that ran the model ({name}), for memory ran out; give this machine, or "
                     "Orthanc's container, more of it")
         if -self.code == signal.SIGKILL:
@@ -69,14 +73,18 @@ class ModelProcess:
         self._gone = threading.Event()
         self.pid = 0
         self._code: int | None = None
-        self._failed: OSError | None = None
+        self._failed: BaseException | None = None
         self._killed_for_memory_before = _killed_for_memory()
         command = [str(interpreter), *ALONE, str(ENTRY), str(theirs.fileno()), str(os.getpid()), *folders]
         threading.Thread(target=self._keep, args=(command, theirs), name="vigil-model-process", daemon=True).start()
         self._started.wait()
+        self._insist_it_started(interpreter)
+
+    def _insist_it_started(self, interpreter: Path) -> None:
         if self._failed is not None:
-            raise ModelNotLoaded(f"the model's process cannot be started ({self._failed.strerror}); see that Orthanc's user "
-                                 f"may run {interpreter}, and how many processes it may have")
+            why = self._failed.strerror if isinstance(self._failed, OSError) else type(self._failed).__name__
+            raise ModelNotLoaded(f"the model's process cannot be started ({why}); see that Orthanc's user may run {interpreter}, "
+                                 "how many processes it may have, and how much memory is free")
 
     @property
     def runs(self) -> bool:
@@ -85,7 +93,7 @@ class ModelProcess:
     def kill(self) -> None:
         """Ends it at once, where it has not ended."""
         with self._lock:  # as long as this is held its number is not another's
-            if not self._gone.is_set():
+            if self.pid > 0 and not self._gone.is_set():  # 0 would be this process, and all that were started with it
                 with suppress(ProcessLookupError):
                     os.kill(self.pid, signal.SIGKILL)
 
@@ -105,7 +113,7 @@ class ModelProcess:
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/",
                 env={name: os.environ[name] for name in LET_THROUGH if name in os.environ}, pass_fds=(theirs.fileno(),),
                 start_new_session=True)
-        except OSError as error:
+        except BaseException as error:  # noqa: BLE001 - the edge of a thread: who waits for the process is told
             self._failed = error
             self._gone.set()
             return

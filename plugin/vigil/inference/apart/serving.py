@@ -70,6 +70,8 @@ class _Desk:
                 self._take(order_of(content), descriptor)
             except (ChannelClosed, Garbled):
                 os._exit(0)  # nobody waits for an answer any more
+            except BaseException:  # noqa: BLE001 - the edge of a thread: without it nothing would be heard any more
+                os._exit(1)
 
     def _take(self, order: Order, descriptor: int | None) -> None:
         if isinstance(order, End):

@@ -57,25 +57,48 @@ def sealed(tensors: Mapping[str, NDArray[np.number]], most_bytes: int | None = N
     if most_bytes is not None and (needed := _places(heads)[-1]) > most_bytes:
         raise OutOfMemory(f"the network gave {needed >> 20} MiB, more than the {most_bytes >> 20} MiB of "
                           "Runtime.MemoryBudgetMiB; raise it")
-    descriptor = os.memfd_create("vigil-tensors", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    descriptor = -1
     try:
+        descriptor = os.memfd_create("vigil-tensors", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         places = _places(heads)
         for values, place in zip(tensors.values(), places, strict=False):
             _write(descriptor, np.asarray(values, order="C").reshape(-1).view(np.uint8), place)
         os.ftruncate(descriptor, places[-1])
         fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, SEALS | fcntl.F_SEAL_SEAL)
-    except (OSError, MemoryError):
-        os.close(descriptor)
-        raise OutOfMemory("not enough memory to hand the tensors over to the model's process, or back") from None
+    except (OSError, MemoryError) as error:
+        if descriptor >= 0:
+            os.close(descriptor)
+        why = f" ({error.strerror})" if isinstance(error, OSError) else ""
+        raise OutOfMemory(f"not enough memory to hand the tensors over to the model's process, or back{why}") from None
     return heads, descriptor
 
 
 def opened(heads: Sequence[Head], descriptor: int, most_bytes: int) -> dict[str, NDArray[np.number]]:
-    """The tensors, without a copy; what is written into one stays with the reader.
+    """The tensors, without a copy; what is written into one stays with the reader. A descriptor stays open as long as they do.
 
     Raises: Garbled where the memory is not what the heads say, is not sealed, or is more than ``most_bytes``.
     """
-    *places, whole = _places(heads)
+    whole = _looked_at(heads, descriptor, most_bytes)
+    held = np.frombuffer(mmap.mmap(descriptor, whole, access=mmap.ACCESS_COPY), np.uint8) if whole else np.empty(0, np.uint8)
+    return _tensors(heads, held)
+
+
+def taken(heads: Sequence[Head], descriptor: int, most_bytes: int) -> dict[str, NDArray[np.number]]:
+    """The same as a copy, which leaves nothing open: a run may keep the outputs of each of a thousand slices.
+
+    Raises: Garbled, as :func:`opened`; OSError.
+    """
+    whole = _looked_at(heads, descriptor, most_bytes)
+    held = np.empty(whole, np.uint8)
+    done = 0
+    while done < whole:
+        done += os.preadv(descriptor, [held[done:done + AT_ONCE_BYTES].data], done)
+    return _tensors(heads, held)
+
+
+def _looked_at(heads: Sequence[Head], descriptor: int, most_bytes: int) -> int:
+    """How many bytes there are, of which all can be read, now and later."""
+    whole = _places(heads)[-1]
     if whole > most_bytes:
         raise Garbled(f"tensors of {whole >> 20} MiB, where at most {most_bytes >> 20} MiB may come")
     try:
@@ -86,9 +109,12 @@ def opened(heads: Sequence[Head], descriptor: int, most_bytes: int) -> dict[str,
         raise Garbled("tensors in memory that could still be changed")
     if os.fstat(descriptor).st_size != whole or len({head.name for head in heads}) != len(heads):
         raise Garbled("tensors that are not what their heads say")
-    held = np.frombuffer(mmap.mmap(descriptor, whole, access=mmap.ACCESS_COPY), np.uint8) if whole else np.empty(0, np.uint8)
+    return whole
+
+
+def _tensors(heads: Sequence[Head], held: NDArray[np.uint8]) -> dict[str, NDArray[np.number]]:
     return {head.name: held[at:at + head.size_bytes].view(head.type).reshape(head.shape)
-            for head, at in zip(heads, places, strict=True)}
+            for head, at in zip(heads, _places(heads), strict=False)}
 
 
 def _head(name: str, values: object) -> Head:

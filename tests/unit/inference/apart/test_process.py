@@ -14,8 +14,9 @@ import pytest
 from apart_cases import MEANS, PYTHON, children, graphs_of, leave, wait_for
 from inference_cases import installed
 
+from vigil.inference.apart.channel import Channel
 from vigil.inference.apart.child import Child, folders_of_the_bundle
-from vigil.inference.apart.process import HowItEnded
+from vigil.inference.apart.process import HowItEnded, ModelProcess
 from vigil.inference.apart.sessions import MadeApart
 from vigil.inference.errors import ModelNotLoaded
 
@@ -144,6 +145,38 @@ def _runs(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't create new thread at interpreter shutdown"),
+                                   subprocess.SubprocessError("Exception occurred in preexec_fn.")])
+def test_a_start_that_fails_in_any_way_is_said_and_no_signal_goes_to_number_0(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception,
+) -> None:
+    """Which would be Orthanc itself, and all that was started with it."""
+    sent: list[int] = []
+
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(subprocess, "Popen", fails)
+    monkeypatch.setattr(os, "kill", lambda pid, _: sent.append(pid))
+    with pytest.raises(ModelNotLoaded, match=f"cannot be started \\({type(error).__name__}\\)"):
+        MadeApart(PYTHON)(graphs_of(installed(tmp_path / "models")), MEANS, leave())
+    _, theirs = Channel.pair()
+    with pytest.raises(ModelNotLoaded):
+        ModelProcess(PYTHON, (), theirs)
+    unborn = object.__new__(ModelProcess)
+    unborn._lock, unborn._gone, unborn.pid = threading.Lock(), threading.Event(), 0
+    unborn.kill()
+    assert sent == []
+
+
+def test_a_stop_of_the_whole_unit_is_left_to_orthanc(child: Child) -> None:
+    """systemd sends SIGTERM to every process of a unit."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        os.kill(child.pid, number)
+    assert child._process.ended(0.5) is None
+    assert child.alive
 
 
 def test_a_program_that_cannot_be_started_is_said(tmp_path: Path) -> None:

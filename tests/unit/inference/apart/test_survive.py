@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from apart_cases import apart, children, misbehaving, send_when_running, stubborn, wait_for
+from apart_cases import apart, children, misbehaving, running, send_when_running, stubborn, wait_for
 from inference_cases import ball, endless, installed, runtime
 
-from vigil.domain.errors import Category
+from vigil.domain.errors import Category, Stopping
 from vigil.inference.apart.errors import ModelProcessEnded
 from vigil.inference.apart.sessions import MadeApart
 from vigil.inference.breaker import Breaker
-from vigil.inference.errors import ModelPaused, ModelQuarantined, TimeLimitReached
+from vigil.inference.errors import ModelPaused, ModelQuarantined, OutOfMemory, TimeLimitReached
 
 GO = threading.Event()
 ROUNDS = 100
@@ -101,6 +101,60 @@ def test_a_model_whose_process_ends_while_it_is_loaded_is_tried_twice_and_quaran
         apart(tmp_path).load(model)
     run.release("case")
     apart(tmp_path).load(model)
+
+
+def test_what_the_kernel_ends_for_lack_of_memory_is_no_fault_of_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It takes such a process first, whoever took the memory. (Its count is a test's own: it rises at each look.)"""
+    counted = iter(range(1000))
+
+    class Rising:
+        def read_text(self, *_: str) -> str:
+            return f"oom_kill {next(counted)}\n"
+
+    monkeypatch.setattr("vigil.inference.apart.process.VM_STATISTICS", Rising())
+    model, deaths = installed(tmp_path / "models", endless(ROUNDS)), list[str]()
+    run = apart(tmp_path, deaths=deaths)
+    run.load(model)
+    sender = send_when_running(signal.SIGKILL, times=2)
+    with pytest.raises(OutOfMemory, match="for memory ran out"):
+        run.run(model, ball(20.0), operating_point="default", stop=GO)
+    sender.join()
+    assert len(deaths) == 2
+    assert run.quarantine("case") is None
+    assert run.run(model, ball(size=30), operating_point="default", stop=GO).answer
+
+
+def test_one_that_ends_while_orthanc_stops_counts_for_nothing(tmp_path: Path) -> None:
+    model, deaths, stop = installed(tmp_path / "models", endless(ROUNDS)), list[str](), threading.Event()
+    run = apart(tmp_path, deaths=deaths, grace_s=60.0)
+    run.load(model)
+
+    def stops() -> None:
+        wait_for(running)
+        pid, = running()
+        stop.set()
+        os.kill(pid, signal.SIGKILL)
+
+    stopper = threading.Thread(target=stops)
+    stopper.start()
+    with pytest.raises(Stopping):
+        run.run(model, ball(20.0), operating_point="default", stop=stop)
+    stopper.join()
+    assert deaths == []
+    assert run.quarantine("case") is None
+
+
+def test_a_load_ends_when_orthanc_stops(tmp_path: Path) -> None:
+    model, stop = installed(tmp_path / "models"), threading.Event()
+    never_ready = MadeApart(misbehaving(tmp_path / "bin", "time.sleep(60)"))
+    run = apart(tmp_path, make=never_ready)
+    threading.Timer(0.5, stop.set).start()
+    with pytest.raises(Stopping):
+        run.load(model, stop)
+    wait_for(lambda: children() == [])
+    assert not (tmp_path / "state" / "running.json").exists()
 
 
 def test_a_run_whose_time_is_over_counts_no_death(tmp_path: Path) -> None:

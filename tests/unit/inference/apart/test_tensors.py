@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
+from apart_cases import opened as descriptors
 
 from vigil.inference.apart.errors import Garbled
-from vigil.inference.apart.tensors import SEALS, TYPES, Head, opened, sealed
+from vigil.inference.apart.tensors import SEALS, TYPES, Head, opened, sealed, taken
 from vigil.inference.errors import InferenceFailed, OutOfMemory
 
 MOST = 1 << 20
 
 
+@pytest.mark.parametrize("back_by", [opened, taken])
 @pytest.mark.parametrize("type_", sorted(TYPES))
-def test_every_type_comes_back_as_it_was(type_: str) -> None:
+def test_every_type_comes_back_as_it_was(type_: str, back_by: Callable[..., dict[str, Any]]) -> None:
     values = np.random.default_rng(1).integers(0, 100, (3, 4, 5)).astype(type_)
     heads, descriptor = sealed({"values": values})
-    back = opened(heads, descriptor, MOST)["values"]
+    back = back_by(heads, descriptor, MOST)["values"]
     os.close(descriptor)  # what was opened needs it no more
     assert (back.dtype, back.shape) == (values.dtype, values.shape)
     np.testing.assert_array_equal(back, values)
 
 
-def test_scalars_nothing_and_what_does_not_lie_in_order() -> None:
+@pytest.mark.parametrize("back_by", [opened, taken])
+def test_scalars_nothing_and_what_does_not_lie_in_order(back_by: Callable[..., dict[str, Any]]) -> None:
     tensors = {"scalar": np.array(7, np.int64), "none": np.empty((0, 3), np.float32),
                "turned": np.arange(24, dtype=np.float32).reshape(2, 3, 4).transpose(2, 0, 1)[:, ::-1]}
     heads, descriptor = sealed(tensors)
-    back = opened(heads, descriptor, MOST)
+    back = back_by(heads, descriptor, MOST)
     os.close(descriptor)
     assert list(back) == list(tensors)
     for name, values in tensors.items():
@@ -41,6 +47,26 @@ def test_nothing_at_all() -> None:
     heads, descriptor = sealed({"none": np.empty((0,), np.float32)})
     assert opened(heads, descriptor, MOST)["none"].shape == (0,)
     os.close(descriptor)
+
+
+def test_what_is_taken_as_a_copy_keeps_nothing_open() -> None:
+    """A run may keep the outputs of each of a thousand slices, and Orthanc may open no more files than a thousand."""
+    before, kept = descriptors(), []
+    for _ in range(20):
+        heads, descriptor = sealed({"values": np.ones(5000, np.float32)})
+        kept.append(taken(heads, descriptor, MOST))
+        os.close(descriptor)
+    assert descriptors() == before
+    assert all(values["values"].all() for values in kept)
+
+
+def test_where_no_more_files_may_be_opened_that_is_a_named_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "memfd_create", none)
+    with pytest.raises(OutOfMemory, match="Too many open files"):
+        sealed({"values": np.ones(5, np.float32)})
 
 
 def test_what_a_reader_writes_stays_with_it() -> None:
