@@ -179,11 +179,25 @@ class Answer:
             return False
         if newer.kind is not AnswerKind.POSITIVE or not (self.parts or newer.parts):
             return newer.kind is not AnswerKind.POSITIVE
-        open_ = {part.concept for part in newer.parts if not part.kind.analysed}
-        return bool(self._positives - newer._positives - open_)
+        return bool(self.positives - newer.positives - newer.left_open)
+
+    def stands_in(self, newer: Answer, concept: Code) -> bool:
+        """Whether of one positive of this answer nothing else is said in one that replaces it."""
+        if newer.kind is not AnswerKind.POSITIVE or not (self.parts or newer.parts):
+            return newer.kind is AnswerKind.POSITIVE
+        return concept in newer.positives | newer.left_open
+
+    def not_judged_again_by(self, newer: Answer) -> bool:
+        """Whether a positive of this answer could not be looked for in one that would replace it."""
+        return bool((self.positives - newer.positives) & newer.left_open)
 
     @property
-    def _positives(self) -> frozenset[Code]:
+    def left_open(self) -> frozenset[Code]:
+        """What could not be judged of several findings."""
+        return frozenset(part.concept for part in self.parts if not part.kind.analysed)
+
+    @property
+    def positives(self) -> frozenset[Code]:
         return frozenset(item.concept for item in self.findings if self.kind_of(item) is AnswerKind.POSITIVE)
 
 
@@ -216,7 +230,14 @@ def of_a_part_of_the_study(answer: Answer, why: str) -> Answer:
     if not parts:
         return answer
     found = tuple(item for item in answer.findings if answer.kind_of(item) is AnswerKind.POSITIVE)
-    return replace(answer, parts=parts, sentence=joined(parts), findings=found)
+    gone = tuple(noted(part.concept, "") for part in parts if part.kind is not AnswerKind.POSITIVE)
+    notes = tuple(note for note in answer.notes if not note.startswith(gone)) if gone else answer.notes
+    return replace(answer, parts=parts, sentence=joined(parts), findings=found, notes=notes)
+
+
+def noted(concept: Code, note: str) -> str:
+    """A note to one of several findings."""
+    return f"{concept.meaning}: {note}"
 
 
 def unanswered(part: Part, why: str) -> Part:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Code:
-    """A coded concept, for example ``Code("1386000", "SCT", "Intracranial hemorrhage")``."""
+    """A coded concept, for example ``Code("1386000", "SCT", "Intracranial hemorrhage")``. It is the same whatever it is called: a
+    newer version of a package may word it anew."""
 
     value: str
     scheme: str
-    meaning: str
+    meaning: str = field(compare=False)
 
     def __str__(self) -> str:
         return f"{self.meaning} ({self.value}, {self.scheme})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from vigil.domain.answer import Answer, AnswerKind, Finding, Part, gravest, joined, unanswered
+from vigil.domain.answer import Answer, AnswerKind, Finding, Part, gravest, joined, noted, unanswered
 from vigil.domain.manifest import Decided
 from vigil.inference.decide import Judgement
 from vigil.inference.errors import NothingToSee
@@ -35,7 +35,7 @@ def answer_of(told: Sequence[Told]) -> Answer:
     parts = tuple(_part(one) for one in told)
     grave = gravest(parts)
     findings = tuple(replace(item, kind=part.kind) for one, part in zip(told, parts, strict=True) for item in one.findings)
-    notes = tuple(f"{part.concept.meaning}: {note}" for one, part in zip(told, parts, strict=True) for note in one.notes)
+    notes = tuple(noted(part.concept, note) for one, part in zip(told, parts, strict=True) for note in one.notes)
     return Answer(grave.kind, joined(parts), grave.criterion, grave.measured, findings, notes=notes, parts=parts)
 
 

@@ -31,6 +31,7 @@ from vigil.pipeline.engine import Task, Verdict
 from vigil.pipeline.outbox import KICK_EVERY_S, OVERDUE_S, why_held
 from vigil.pipeline.permission import ModelMissing, Permission
 from vigil.pipeline.promise import AlertPromises
+from vigil.pipeline.told import goes_on
 from vigil.records.audit import Audit
 from vigil.records.entries import OPEN, WITHDRAWAL, AnalysisRecord, CriticalResult, Notification
 from vigil.records.ledger import Ledger
@@ -98,6 +99,9 @@ class Escalations:
             before = self._predecessor(before)
         tasks += [self._alerts.promise(record, name) for name in sorted(told) if name in self._settings.ris]
         analysis, answer = record.analysis, record.answer
+        before = self._predecessor(record)
+        if before is not None and self._ledger.critical(before.analysis.analysis_id) is not None and goes_on(before, record):
+            return tasks
         if answer is None or answer.kind is not AnswerKind.POSITIVE or not self._allowed(record, now):
             return tasks
         if self._ledger.retraction(analysis.analysis_id) is not None:
@@ -243,13 +247,15 @@ class Escalations:
 
     def _replaced_by(self, record: AnalysisRecord) -> AnalysisRecord | None:
         """The newest later analysis of the study in which the model answered: one that could not be made replaces nothing, nor
-        does one that was kept in the shadow."""
+        does one that was kept in the shadow, that leaves open what this one had found, or that says it of the same images
+        again."""
         found, newer = None, record.superseded_by
         while newer is not None:
             later = self._ledger.analysis(newer)
             if later is None:
                 break
-            if later.answer is not None and later.answer.kind.analysed and later.analysis.stage != "shadow":
+            if later.answer is not None and later.answer.kind.analysed and later.analysis.stage != "shadow" and not (
+                    record.answer is not None and record.answer.not_judged_again_by(later.answer)) and not goes_on(record, later):
                 found = later
             newer = later.superseded_by
         return found

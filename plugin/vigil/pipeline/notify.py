@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -15,7 +15,7 @@ from vigil.delivery.escalation.notice import Notice, webhook_object
 from vigil.delivery.escalation.person import staff_name
 from vigil.delivery.mail import MailServer, mail, send_mail
 from vigil.delivery.webhook import Webhook, post
-from vigil.domain.answer import Reason
+from vigil.domain.answer import Answer, Finding, Reason
 from vigil.domain.clock import Clock
 from vigil.domain.errors import Category, Stopping, VigilError
 from vigil.domain.identity import digest
@@ -30,6 +30,7 @@ from vigil.pipeline.reference import References
 from vigil.pipeline.retract import cause_of
 from vigil.pipeline.retry import Backoff
 from vigil.pipeline.roster import model_of
+from vigil.pipeline.told import newest_answer
 from vigil.records.audit import Audit
 from vigil.records.criticals import NotificationState
 from vigil.records.entries import OPEN, WITHDRAWAL, AnalysisRecord, CriticalResult, Notification, Retraction
@@ -53,17 +54,22 @@ class Notices:
         self._links = links
 
     def make(self, critical: CriticalResult, record: AnalysisRecord, step: int, channel: str,
-             retraction: Retraction | None = None) -> Notice:
+             retraction: Retraction | None = None, newer: Answer | None = None) -> Notice:
+        """``newer``: of a withdrawal, what replaced the answer."""
         content, answer = self._content, record.answer
         accession, description = self._of_study(record) if content.accession_number or content.study_description else (None, None)
         model = model_of(self._models, record.analysis)
         findings = () if answer is None else answer.grave_findings
+        stands = () if answer is None or newer is None else tuple(
+            item for item in findings if answer.stands_in(newer, item.concept))
         return Notice(
             alert_id=critical.analysis_id, category=critical.category, found_at=critical.found_at, zone=self._zone,
-            withdrawn=step == WITHDRAWAL, withdrawn_because=None if retraction is None else cause_of(retraction),
+            withdrawn=step == WITHDRAWAL, in_part=bool(stands),
+            withdrawn_because=None if retraction is None else cause_of(retraction),
             research=model is not None and model.manifest is not None
             and model.manifest.regulatory.status is RegulatoryStatus.RESEARCH,
-            finding=", ".join(item.concept.meaning for item in findings) or None if content.finding else None,
+            finding=_named(item for item in findings if item not in stands) if content.finding else None,
+            stands=_named(stands) if content.finding else None,
             accession_number=accession if content.accession_number else None,
             study_description=description if content.study_description else None,
             link=None if step == WITHDRAWAL else self._links.make(critical.analysis_id, step, channel, critical.found_at))
@@ -76,6 +82,10 @@ class Notices:
         accession, description = (" ".join(str(header.get(keyword) or "").split())[:LONGEST_TEXT] or None
                                   for keyword in ("AccessionNumber", "StudyDescription"))
         return accession, description
+
+
+def _named(findings: Iterable[Finding]) -> str | None:
+    return ", ".join(item.concept.meaning for item in findings) or None
 
 
 class Notifier:
@@ -141,7 +151,9 @@ class Notifier:
     def _send(self, note: Notification, critical: CriticalResult, record: AnalysisRecord) -> str | None:
         """The name of who acknowledges, where a webhook's answer says so."""
         message_id = digest("notice", note.analysis_id, str(note.step), note.channel)[:32]
-        notice = self._notices.make(critical, record, note.step, note.channel, self._ledger.retraction(note.analysis_id))
+        retraction = self._ledger.retraction(note.analysis_id)
+        newer = None if retraction is not None or note.step != WITHDRAWAL else newest_answer(self._ledger, record)
+        notice = self._notices.make(critical, record, note.step, note.channel, retraction, newer)
         server = self._mail.get(note.channel)
         if server is not None:
             send_mail(server, mail(notice, message_id, self._clock.now(), server.settings.sender, server.settings.to), self._stop)

@@ -30,7 +30,7 @@ SECOND = timedelta(seconds=1)
 
 CURED_BY_A_START = frozenset({
     Category.MODEL_FILE_MISSING, Category.MODEL_HASH_MISMATCH, Category.MODEL_INVALID, Category.MODEL_NOT_LOADED,
-    Category.MODEL_QUARANTINED, Category.MODEL_PROCESS_ENDED, Category.MODEL_NOT_APPROVED,
+    Category.MODEL_QUARANTINED, Category.MODEL_PROCESS_ENDED, Category.MODEL_NOT_APPROVED, Category.SETTINGS_INVALID,
 })
 """A model is taken up at a start, or when a person approves one, so what stood in its way may be gone after that."""
 

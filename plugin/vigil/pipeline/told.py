@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from vigil.domain.answer import Analysis, Answer
+from vigil.domain.answer import Analysis, Answer, AnswerKind
+from vigil.pipeline.look import is_early
 from vigil.records.entries import AnalysisRecord, DeliveryRecord
 from vigil.records.ledger import Ledger
 
@@ -29,6 +30,12 @@ def newer_analyses(ledger: Ledger, record: AnalysisRecord) -> list[AnalysisRecor
     return found
 
 
+def newest_answer(ledger: Ledger, record: AnalysisRecord) -> Answer | None:
+    """The last that was said in its place; None where nothing was, but that it could not be made."""
+    answers = [later.answer for later in newer_analyses(ledger, record) if later.analysis.stage != "shadow"]
+    return next((answer for answer in reversed(answers) if answer is not None and answer.kind.analysed), None)
+
+
 def told_newer(ledger: Ledger, destination: str, record: AnalysisRecord) -> bool:
     """Whether this destination was told the answer of an analysis that supersedes this one."""
     return any(destination in ledger.told(later.analysis.analysis_id) for later in newer_analyses(ledger, record))
@@ -46,3 +53,12 @@ def replaces_a_positive(ledger: Ledger, destination: str, record: AnalysisRecord
         return False
     before = told_before(ledger, destination, record.analysis)
     return before is not None and before.withdrawn_by(record.answer)
+
+
+def goes_on(early: AnalysisRecord, later: AnalysisRecord) -> bool:
+    """Whether a later analysis is the last word on the very images of which an early positive was told, and finds the same: then
+    nobody is told anew."""
+    before, after = early.answer, later.answer
+    return (before is not None and after is not None and is_early(early.analysis) and not is_early(later.analysis)
+            and before.kind is after.kind is AnswerKind.POSITIVE and bool(before.parts)
+            and early.analysis.inputs_sha256 == later.analysis.inputs_sha256 and before.positives == after.positives)

@@ -71,6 +71,32 @@ def test_a_positive_is_withdrawn_though_another_one_is_found(
     assert answer(*before).withdrawn_by(answer(*after)) is withdrawn
 
 
+@pytest.mark.parametrize(("after", "stand", "open_"), [((N, P), (False, True), False), ((U, P), (True, True), True),
+                                                      ((P, U), (True, True), True), ((P, P), (True, True), False)])
+def test_what_stands_and_what_was_not_judged_again(after: tuple[AnswerKind, ...], stand: tuple[bool, ...], open_: bool) -> None:
+    before, newer = answer(P, P), answer(*after)
+    assert tuple(before.stands_in(newer, part.concept) for part in before.parts) == stand
+    assert before.not_judged_again_by(newer) is open_
+    assert not before.stands_in(Answer(N, "Gone."), before.parts[0].concept)
+
+
+def test_a_finding_that_a_newer_version_words_anew_still_stands() -> None:
+    def reworded(code: Code) -> Code:
+        return replace(code, meaning=f"{code.meaning}, as it is called now")
+
+    before = answer(P, N)
+    after = replace(before, parts=tuple(replace(part, concept=reworded(part.concept)) for part in before.parts),
+                    findings=tuple(replace(item, concept=reworded(item.concept)) for item in before.findings))
+    assert not before.withdrawn_by(after)
+    assert len({code for item in (before, after) for code in item.positives}) == 1
+
+
+def test_of_images_that_are_not_all_no_note_leaves_of_what_does_not() -> None:
+    made = replace(answer(N, P, I), notes=("Finding 0: it differs by 0.1 mL.", "Finding 1: it differs by 0.2 mL.",
+                                           "Finding 2: it differs by 0.3 mL.", "A word on all."))
+    assert of_a_part_of_the_study(made, "some are missing").notes == ("Finding 1: it differs by 0.2 mL.", "A word on all.")
+
+
 def test_of_a_single_finding_a_positive_stands_in_any_positive() -> None:
     assert not Answer(P, "Found.").withdrawn_by(Answer(P, "Found again."))
     assert Answer(P, "Found.").withdrawn_by(Answer(N, "Gone."))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hospital.moving_clock import MovingClock
-from vigil.domain.answer import Analysis, Answer, AnswerKind, Finding
+from vigil.domain.answer import Analysis, Answer, AnswerKind, Finding, Reason
 from vigil.domain.codes import BRAIN, HYPERDENSE_REGION, MORPHOLOGICALLY_ALTERED_STRUCTURE
 from vigil.inference.registry import InstalledModel, Registry
 from vigil.pipeline.house import BUNDLED_MODELS
@@ -76,12 +76,14 @@ def _positive(category: int | None) -> Answer:
 def answered(ledger: Ledger, clock: MovingClock) -> Callable[..., AnalysisRecord]:
     """An analysis with its answer, a positive of category 1 unless said otherwise. Analyses of one study supersede another."""
     def make(analysis_id: str = "a1b2c3d4e5", answer: Answer | None = None, *, study: str | None = None,
-             category: int | None = 1, stage: str = "live", arrived_at: datetime | None = None) -> AnalysisRecord:
+             category: int | None = 1, stage: str = "live", arrived_at: datetime | None = None, refusal: Reason | None = None,
+             inputs: str | None = None) -> AnalysisRecord:
         ledger.begin_analysis(Analysis(
             analysis_id=analysis_id, orthanc_study_id=study or f"study-of-{analysis_id}", study_instance_uid="1.2.3",
             model_id=MODEL, model_version="1.0.0", weights_sha256="w", operating_point="default", renderer_version="1",
-            settings_sha256="x", inputs_sha256=analysis_id, inputs=(), created_at=clock.now(), correlation_id="c", stage=stage,
-            arrived_at=arrived_at or clock.now(), study_started_at=clock.now(), reference_instance="image"))
+            settings_sha256="x", inputs_sha256=inputs or analysis_id, inputs=(), created_at=clock.now(), correlation_id="c",
+            stage=stage, arrived_at=arrived_at or clock.now(), study_started_at=clock.now(), reference_instance="image",
+            refusal=refusal))
         ledger.freeze_answer(analysis_id, answer or _positive(category), [])
         record = ledger.analysis(analysis_id)
         assert record is not None

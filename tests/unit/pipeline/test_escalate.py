@@ -13,6 +13,7 @@ import pytest
 from hospital.mailbox import Mailbox
 from hospital.pager import Pager
 from vigil.delivery.escalation.link import Links
+from vigil.delivery.escalation.notice import mail_text, webhook_object
 from vigil.domain.answer import Answer, AnswerKind, Finding, Part, Reason, joined
 from vigil.domain.concepts import Code
 from vigil.domain.errors import Category
@@ -25,6 +26,7 @@ from vigil.pipeline.notify import Notices, Notifier
 from vigil.pipeline.permission import Permission
 from vigil.pipeline.promise import AlertPromises
 from vigil.pipeline.reference import References
+from vigil.pipeline.told import newest_answer
 from vigil.records.audit import Audit
 from vigil.records.entries import STAT, WITHDRAWAL, AnalysisRecord
 from vigil.records.ledger import Ledger
@@ -440,3 +442,89 @@ def test_lost_tasks_are_found(
     escalations("a1", 1)
     clock.move(10)
     assert subjects(escalations.overdue()) == ["notify a1|0|mail"]
+
+
+ONE, TWO = (Code(value, "99T", f"Finding {value}") for value in ("A", "B"))
+P, N, X = AnswerKind.POSITIVE, AnswerKind.NEGATIVE, AnswerKind.NOT_ANALYSED
+
+
+def of_two(one: AnswerKind, two: AnswerKind, categories: tuple[int | None, int | None] = (1, None)) -> Answer:
+    said = tuple(zip((ONE, TWO), (one, two), categories, strict=True))
+    parts = tuple(Part(code, code, code, kind, f"{code.meaning}.") for code, kind, _ in said)
+    return Answer(P, joined(parts), parts=parts, findings=tuple(
+        Finding(code, code, code, (), kind=kind, acr_category=category) for code, kind, category in said if kind is P))
+
+
+def test_an_alarm_goes_on_where_a_newer_analysis_could_not_judge_what_it_is_about(
+    escalations: Escalations, ledger: Ledger, answered: Callable[..., AnalysisRecord], clock: Any,
+) -> None:
+    """As of a single finding whose newer analysis could not be made."""
+    escalations.begin(answered("a1", of_two(P, P), study="s"))
+    escalations("a1", 1)
+    escalations.begin(answered("a2", of_two(X, P), study="s"))
+    escalations("a1", 5)
+    assert state(ledger, "a1") == "open"
+    clock.move(600)
+    assert "notify a1|1|pager" in subjects(escalations("a1", 6).follow)
+    escalations.begin(answered("a3", of_two(N, P), study="s"))
+    escalations("a1", 7)
+    assert state(ledger, "a1") == "ended"
+
+
+def test_what_is_told_of_the_same_images_again_pages_nobody_twice(
+    escalations: Escalations, ledger: Ledger, desk: AlertDesk, answered: Callable[..., AnalysisRecord],
+) -> None:
+    """An early positive of several findings leaves the others open, so the images are looked at again when all are there."""
+    early = Reason(Category.STILL_ARRIVING, "12 of 24 images")
+    escalations.begin(answered("a1", of_two(P, X), study="s", refusal=early, inputs="same"))
+    escalations("a1", 1)
+    desk.acknowledge("a1", "Dr. Roe", "console")
+    tasks = escalations.begin(answered("a2", of_two(P, N), study="s", inputs="same"))
+    assert "escalate a2" not in subjects(tasks)
+    assert ledger.critical("a2") is None
+    escalations("a1", 5)
+    assert (WITHDRAWAL, "mail") not in told(ledger, "a1")
+    assert state(ledger, "a1") == "acknowledged"
+    tasks = escalations.begin(answered("a3", of_two(P, P, (1, 1)), study="s"))
+    assert "escalate a3" in subjects(tasks), "what is new is told"
+
+
+def test_what_is_found_besides_when_all_images_are_there_is_told(
+    escalations: Escalations, answered: Callable[..., AnalysisRecord],
+) -> None:
+    early = Reason(Category.STILL_ARRIVING, "12 of 24 images")
+    escalations.begin(answered("a1", of_two(P, X), study="s", refusal=early, inputs="same"))
+    assert "escalate a2" in subjects(escalations.begin(answered("a2", of_two(P, P, (1, 1)), study="s", inputs="same")))
+
+
+def test_a_withdrawal_names_what_no_longer_stands_and_what_does(
+    escalations: Escalations, ledger: Ledger, answered: Callable[..., AnalysisRecord], notifier: Notifier, mailbox: Mailbox,
+    site: Settings, models: dict[str, InstalledModel],
+) -> None:
+    first = answered("a1", of_two(P, P, (1, 1)), study="s")
+    escalations.begin(first)
+    escalations("a1", 1)
+    ledger.record_notification("a1", 0, "mail", "sent", ledger._clock.now())
+    escalations.begin(answered("a2", of_two(N, P, (1, 3)), study="s"))
+    escalations("a1", 5)
+    assert (WITHDRAWAL, "mail") in told(ledger, "a1")
+    content = site.escalation.content.model_copy(update={"finding": True})
+    named = site.model_copy(update={"escalation": site.escalation.model_copy(update={"content": content})})
+    notices = Notices(references=no_images(ledger, site), settings=named, models=models,
+                      links=Links(b"k" * 32, None, timedelta(hours=1)))
+    critical, record = ledger.critical("a1"), ledger.analysis("a1")
+    assert critical is not None
+    assert record is not None
+    notice = notices.make(critical, record, WITHDRAWAL, "mail", newer=newest_answer(ledger, record))
+    assert (notice.in_part, notice.finding, notice.stands) == (True, "Finding A", "Finding B")
+    subject, body = mail_text(notice)
+    assert "withdrawn in part, category 1: the rest of the one sent before stands" in subject
+    assert "Withdrawn: Finding A" in body
+    assert "Stands: Finding B" in body
+    assert webhook_object(notice, "m")["in_part"] is True
+    whole = notices.make(critical, record, WITHDRAWAL, "mail", newer=NEGATIVE)
+    assert (whole.in_part, whole.finding) == (False, "Finding A, Finding B")
+    with mailbox:
+        notifier(f"a1|{WITHDRAWAL}|mail", 1)
+        (mail,) = mailbox.wait_for(1)
+    assert "withdrawn in part" in mail.message["Subject"]

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from vigil.domain.answer import AnswerKind
 from vigil.domain.errors import Category
 from vigil.domain.manifest import Manifest
+from vigil.pipeline.reconcile import CURED_BY_A_START
 from vigil.pipeline.roster import models_state
 
 POINTS: dict[str, Any] = {
@@ -56,6 +57,7 @@ def test_a_point_that_the_model_has_not_stops_it_at_the_start_and_no_other(
     problem = started.roster["dense"].problem
     assert problem is not None
     assert problem.category is Category.SETTINGS_INVALID
+    assert problem.category in CURED_BY_A_START, "what it was refused is looked at again, once the setting is right"
     assert "Vigil.Models.dense." in problem.text
     assert "an operating point 'sensitve' that the model does not have; give one of default, of one scanner, sensitive, spec" in (
         problem.text)

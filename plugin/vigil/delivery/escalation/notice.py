@@ -14,7 +14,8 @@ DISCLAIMER = "Automated result, unread by a physician. Not for primary diagnosis
 class Notice:
     """One message to people. ``finding``, ``accession_number``, ``study_description``: None where the site does not let them
     out. ``link``: where it is acknowledged, None where the site names no address. ``withdrawn``: the result that was told before
-    no longer stands; ``withdrawn_because``: why, None where a newer answer replaced it.
+    no longer stands; ``withdrawn_because``: why, None where a newer answer replaced it. ``in_part``: of several findings others
+    stand, ``stands``: these, where the site lets them out.
     ``research``: the model is not cleared."""
 
     alert_id: str
@@ -23,6 +24,8 @@ class Notice:
     zone: tzinfo
     withdrawn: bool = False
     withdrawn_because: str | None = None
+    in_part: bool = False
+    stands: str | None = None
     research: bool = False
     finding: str | None = None
     accession_number: str | None = None
@@ -36,6 +39,8 @@ class Notice:
     @property
     def headline(self) -> str:
         category = "" if self.category is None else f", category {self.category}"
+        if self.withdrawn and self.in_part:
+            return f"AI alert withdrawn in part{category}: the rest of the one sent before stands"
         if self.withdrawn:
             return f"AI alert withdrawn{category}: disregard the one sent before"
         return f"AI alert{category}, not yet acknowledged"
@@ -44,7 +49,8 @@ class Notice:
         """What is said of the alert, as names and values."""
         within = WITHIN.get(self.category or 0)
         rows = [
-            ("Finding", self.finding),
+            ("Withdrawn" if self.in_part else "Finding", self.finding),
+            ("Stands", self.stands),
             ("Category", None if self.category is None else f"{self.category} (ACR: to be communicated within {within})"),
             ("Found", f"{self.found_at.astimezone(self.zone):%Y-%m-%d %H:%M %Z}"),
             ("Accession number", self.accession_number),
@@ -60,15 +66,21 @@ def mail_text(notice: Notice) -> tuple[str, str]:
     lines = [f"{notice.headline}.", ""]
     lines += [f"{name}: {value}" for name, value in notice.facts()]
     if notice.withdrawn:
-        lines += ["", "A newer analysis of the study replaced the result that you were told of."
-                  if notice.withdrawn_because is None else
-                  f"The result that you were told of no longer stands: {notice.withdrawn_because}."]
+        lines += ["", _why_withdrawn(notice)]
     elif notice.link is not None:
         lines += ["", "Please look at the images, then acknowledge here (the link works once):", notice.link]
     else:
         lines += ["", f"Please look at the images, then acknowledge: vigil alerts acknowledge {notice.short_id} --by YOUR-NAME"]
     lines += ["", DISCLAIMER]
     return f"{notice.headline} ({notice.short_id})", "\n".join(lines) + "\n"
+
+
+def _why_withdrawn(notice: Notice) -> str:
+    if notice.withdrawn_because is not None:
+        return f"The result that you were told of no longer stands: {notice.withdrawn_because}."
+    if notice.in_part:
+        return "A newer analysis of the study replaced a part of what you were told of; its report says what stands."
+    return "A newer analysis of the study replaced the result that you were told of."
 
 
 def webhook_object(notice: Notice, message_id: str) -> dict[str, object]:
@@ -81,6 +93,7 @@ def webhook_object(notice: Notice, message_id: str) -> dict[str, object]:
         "category": notice.category,
         "found_at": notice.found_at.isoformat(timespec="seconds"),
         "finding": notice.finding,
+        **({"in_part": True, "stands": notice.stands} if notice.in_part else {}),
         "accession_number": notice.accession_number,
         "study_description": notice.study_description,
         "acknowledge_url": notice.link,

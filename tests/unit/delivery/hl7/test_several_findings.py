@@ -106,6 +106,21 @@ def test_a_correction_leaves_what_has_not_changed_as_it_was() -> None:
     assert erased & {(row[0], row[1]) for row in first} == {("18782-3", "2"), ("VG-ACRCAT", "2")}
 
 
+def test_what_a_newer_version_of_the_model_words_anew_is_told_and_not_erased_at_once() -> None:
+    def reworded(code: Code) -> Code:
+        return replace(code, meaning=f"{code.meaning}, as it is called now")
+
+    before = several(P, P, N)
+    now = replace(
+        before, parts=tuple(replace(part, concept=reworded(part.concept), measured=part.measured and replace(
+            part.measured, concept=reworded(part.measured.concept))) for part in before.parts),
+        findings=tuple(replace(item, concept=reworded(item.concept)) for item in before.findings))
+    rows = coded(obx(correction(now, before)))
+    told = {(row[0], row[1]) for row in rows if row[4] == "R"}
+    assert told
+    assert not told & {(row[0], row[1]) for row in rows if row[4] == "D"}
+
+
 @pytest.mark.parametrize("now", [of_one(AnswerKind.NOT_ANALYSED), of_one(N, 1.2)], ids=["not analysed", "of one"])
 def test_an_answer_without_several_takes_them_all_back(now: Answer) -> None:
     before = several(N, P, P)
