@@ -19,14 +19,17 @@ NOTHING_SHARE = 0.001
 _DECLARED = {DeclaredSide.LEFT: LEFT, DeclaredSide.RIGHT: RIGHT}
 
 
-def side_of(mask: Mask | None, volume: Volume, rule: Laterality, declared: DeclaredSide, *, is_ct: bool) -> Code | None:
-    """``mask``: on the volume's voxels. What the images declare is said, unless the region lies elsewhere: then nothing is."""
+def side_of(
+    mask: Mask | None, volume: Volume, rule: Laterality, declared: DeclaredSide, *, is_ct: bool, lies_on_side: bool = False
+) -> Code | None:
+    """``mask``: on the volume's voxels. What the images declare is said, unless the region lies elsewhere: then nothing is.
+    ``lies_on_side``: the patient does, so that the belly sags and its outline's middle is not the body's."""
     if declared is DeclaredSide.CONTRADICTORY:
         return None
     said = _DECLARED.get(declared)
     if rule.source == "header":
         return said
-    seen = None if mask is None or not mask.any() else _by_geometry(mask, volume, rule, is_ct=is_ct)
+    seen = None if mask is None or not mask.any() or lies_on_side else _by_geometry(mask, volume, rule, is_ct=is_ct)
     if said is None or seen is None:
         return said or seen
     return said if said == seen else None

@@ -52,6 +52,12 @@ def without_holes(mask: Mask) -> Mask:
     return filled
 
 
+def mean_of_sections(values: NDArray[np.float32], reach: int) -> NDArray[np.float32]:
+    """Of each value the mean over so many to every side of it, within its section [section, ., .]."""
+    means: NDArray[np.float32] = _itk.GetArrayFromImage(_itk.Mean(_itk.GetImageFromArray(values), (reach, reach, 0)))
+    return means
+
+
 def largest_cluster(mask: Mask) -> Mask:
     """The largest part connected by faces, edges or corners; nothing where there is nothing."""
     labels = _itk.ConnectedComponent(_image(mask), True)

@@ -23,12 +23,13 @@ MAY_BE_LARGER = "may be larger: "
 @dataclass(frozen=True, eq=False)
 class Shown:
     """Where the findings lie. ``masks``: by region, on the volume's voxels. ``declared``: the side that the images say they
-    show."""
+    show. ``lies_on_side``: the patient does."""
 
     volume: Volume
     masks: Mapping[str, Mask]
     declared: DeclaredSide
     is_ct: bool
+    lies_on_side: bool = False
 
 
 def qualified(answer: Answer, manifest: Manifest, shown: Shown) -> Answer:
@@ -69,7 +70,8 @@ def _sided(finding: Finding, manifest: Manifest, shown: Shown) -> Finding:
     if entry is None or entry.laterality is None or PermittedOutput.LOCATION not in manifest.regulatory.permitted_outputs:
         return finding
     mask = None if finding.region is None else shown.masks.get(finding.region)
-    side = side_of(mask, shown.volume, entry.laterality, shown.declared, is_ct=shown.is_ct)
+    side = side_of(
+        mask, shown.volume, entry.laterality, shown.declared, is_ct=shown.is_ct, lies_on_side=shown.lies_on_side)
     return replace(finding, laterality=side)
 
 

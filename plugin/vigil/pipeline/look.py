@@ -21,6 +21,7 @@ from vigil.imaging.as_seen import as_the_network_sees, sources_of
 from vigil.imaging.declared_side import declared_side
 from vigil.imaging.errors import ImageGone, ImageReplaced, ImagingError
 from vigil.imaging.load import load_stack
+from vigil.imaging.lying import lies_on_side
 from vigil.imaging.straighten import Straight, straighten
 from vigil.imaging.unfit import refuse_unfit
 from vigil.imaging.volume import Volume
@@ -171,7 +172,8 @@ class Looker:
                  for region, found in inference.boxes.items()}
         answer = qualified(inference.answer, model.manifest, Shown(
             reference.straight.volume, inference.masks, declared_side(reference.sources),
-            is_ct=any(str(source.get("Modality")) == "CT" for source in reference.sources[:1])))
+            is_ct=any(str(source.get("Modality")) == "CT" for source in reference.sources[:1]),
+            lies_on_side=lies_on_side(reference.sources)))
         return Looked(answer, reference.sources, reference.volume.voxels, masks, reference.frames,
                       tuple(other.sources for other in read.values()), inference.runtime, boxes)
 

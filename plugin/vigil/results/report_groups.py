@@ -11,8 +11,9 @@ from highdicom.sr.value_types import ContentSequence
 from pydicom import Dataset
 
 from vigil.domain import codes
-from vigil.domain.answer import AnswerKind, Measurement
+from vigil.domain.answer import AnswerKind, Finding, Measurement
 from vigil.domain.concepts import Code
+from vigil.inference.qualify import entry_of
 from vigil.results.attribution import Tracking, algorithm_parameters
 from vigil.results.boxes import ToldBox, told_boxes
 from vigil.results.contour import Polygon, outline_of_largest, thinned
@@ -45,8 +46,8 @@ class _Subject:
     certainty: Measurement | None = None
     laterality: Code | None = None
     severity: Code | None = None
-    of_many: bool = False
-    """Whether its region is one of several boxes: the finding's side need not be that of each."""
+    side_of_whole: bool = False
+    """The finding's side need not be its region's: one of several boxes, or the outline on one slice of what may reach across."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +79,12 @@ def measurement_groups(request: ResultRequest, document: Dataset) -> tuple[list[
             said = {(told.concept, round(told.value, 1)) for told in own}
             further = (told for told in subject.measurements if (told.concept, round(told.value, 1)) not in said)
             alone = replace(
-                subject, measurements=(*own, *further), laterality=None if subject.of_many else subject.laterality)
+                subject, measurements=(*own, *further), laterality=_side_of_region(subject))
             groups.append(_group(alone, subject.region, algorithm))
             continue
         if subject.region is not None:
             outline = replace(
-                subject, measurements=own, severity=None, laterality=None if subject.of_many else subject.laterality)
+                subject, measurements=own, severity=None, laterality=_side_of_region(subject))
             groups.append(_group(outline, subject.region, algorithm))
         whole = replace(subject, tracking=Tracking.of(request, subject.segment.finding_number))
         groups.append(_group(whole, _referenced_segment(request, subject.segment), algorithm))
@@ -121,9 +122,19 @@ def _found(request: ResultRequest) -> list[_Subject]:
             _region(request, item), outlined.get(item.number), laterality=item.finding.laterality, severity=item.finding.severity,
         )  # fmt: skip
         boxes = [told for told in told_boxes(request) if told.item.number == item.number and told.number is not None]
-        whole = replace(whole, of_many=len(boxes) > 1)
+        whole = replace(whole, side_of_whole=len(boxes) > 1 or _may_reach_across(request, item.finding))
         subjects += [_of_box(request, whole, told) for told in boxes] or [whole]
     return subjects
+
+
+def _may_reach_across(request: ResultRequest, finding: Finding) -> bool:
+    """A share of it may lie on the other side than is told, and be what the key slice shows."""
+    entry = entry_of(finding, request.manifest)
+    return entry is not None and entry.laterality is not None and entry.laterality.bilateral_share is not None
+
+
+def _side_of_region(subject: _Subject) -> Code | None:
+    return None if subject.side_of_whole and subject.region is not None else subject.laterality
 
 
 def _of_box(request: ResultRequest, whole: _Subject, told: ToldBox) -> _Subject:

@@ -221,7 +221,55 @@ def test_beyond_the_circle_that_ct_reconstructs_nothing_is_known() -> None:
     own = PLACES - (85.0, 85.0, 0.0)
     inside = body("a head", own) & np.asarray(np.hypot(PLACES[..., 0], PLACES[..., 1]) < 188)
     assert side(ball(own, (-45, 0, 0)), inside) is None
-    assert side(ball(own, (-45, 0, 0)), inside, is_ct=False) == RIGHT, "MR has no such circle"
+    assert side(ball(own, (45, 0, 0)), inside) is None
+    assert side(ball(own, (45, 0, 0)), inside, is_ct=False) == LEFT, "MR has no such circle"
+
+
+def column(x: float, y: float, half_width: float, half_depth: float) -> NDArray[np.bool_]:
+    return np.asarray(((PLACES[..., 0] - x) / half_width) ** 2 + ((PLACES[..., 1] - y) / half_depth) ** 2 <= 1)
+
+
+@pytest.mark.parametrize(("middle", "shines", "at"), [(-50.0, 60.0, -25.0), (0.0, 60.0, 40.0), (0.0, 8.0, 40.0)])
+def test_a_bright_spleen_is_not_taken_for_a_body_that_hardly_shines(middle: float, shines: float, at: float) -> None:
+    """As of diffusion in the abdomen; also where the middle of the images is not the body's."""
+    voxels = np.where(column(middle, 0, 120, 90), shines, 8.0) + np.random.default_rng(0).normal(0, 3, SIDES)
+    voxels[column(middle + 80, 20, 35, 45)] = 900
+    volume = Volume(voxels.astype(np.float32), AFFINE)
+    assert side_of(ball(PLACES, (at, 20, 0)), volume, rule(), DeclaredSide.NONE, is_ct=False) is None
+
+
+@pytest.mark.parametrize("slab", [slice(20, 32), slice(44, 56)], ids=["before", "behind"])
+@pytest.mark.parametrize("degrees", [-16, 16])
+def test_a_coronal_slab_hides_how_the_body_is_turned_and_has_no_side(slab: slice, degrees: float) -> None:
+    own = PLACES[:, slab] @ turned((0, 0, 1), degrees)
+    affine = AFFINE[:, [1, 0, 2, 3]].copy()
+    affine[:3, 3] += AFFINE[:3, 1] * slab.start
+    inside = np.asarray((own[..., 0] / 160) ** 2 + (own[..., 1] / 110) ** 2 <= 1).transpose(1, 0, 2)
+    for x in (-20, -15, -10, 10, 15, 20):
+        for y in (-80, -60, 60, 80):
+            region = ball(own, (x, y, 0), 7).transpose(1, 0, 2) & inside
+            assert side(region, inside, affine=affine) in (LEFT if x > 0 else RIGHT, None), (x, y)
+
+
+@pytest.mark.parametrize("thin", [1, -1])
+def test_a_chest_wall_thinner_than_a_couch_on_one_side_makes_no_wrong_side(thin: int) -> None:
+    x, y, _ = np.moveaxis(PLACES, -1, 0)
+    lungs = [(x * sign > 25) & ((x / (140 - wall)) ** 2 + (y / 81) ** 2 <= 1) for sign, wall in ((thin, 6), (-thin, 14))]
+    inside = column(0, 0, 140, 95) & ~lungs[0] & ~lungs[1]
+    for at in range(10, 60, 10):
+        for sign, told in ((1, LEFT), (-1, RIGHT)):
+            assert side(ball(PLACES, (sign * at, 0, 0), 7), inside) in (told, None), sign * at
+    assert side(ball(PLACES, (-thin * 100, 0, 0)), inside) in ((RIGHT if thin > 0 else LEFT), None)
+
+
+def test_of_who_lies_on_the_side_only_what_the_images_declare_is_said() -> None:
+    """The belly sags: the outline is even, and its middle beside the spine."""
+    sagging = column(0, 20, 110, 95) | column(35, -25, 110, 85)
+    volume = Volume(np.where(sagging, 40.0, -1000.0).astype(np.float32), AFFINE)
+    region = ball(PLACES, (-45, 0, 0))
+    for declared, told in ((DeclaredSide.NONE, None), (DeclaredSide.RIGHT, RIGHT), (DeclaredSide.LEFT, LEFT)):
+        assert side_of(region, volume, rule(), declared, is_ct=True, lies_on_side=True) == told
+    assert side_of(region, volume, rule(), DeclaredSide.NONE, is_ct=True) == RIGHT
 
 
 @pytest.mark.parametrize(("declared", "region", "told"), [

@@ -71,6 +71,7 @@ def side(answer: Answer) -> Code | None:
 
 def test_the_side_of_a_region_is_told_of_a_positive_where_the_manifest_asks_for_it() -> None:
     assert side(answered(described(GEOMETRY, *ALL))) == LEFT
+    assert side(answered(described(GEOMETRY, *ALL), shown=replace(head(), lies_on_side=True))) is None
     assert side(answered(described(None, *ALL))) is None
     assert side(answered(described(GEOMETRY, *ALL), 4.0)) is None, "an indeterminate may not be there"
 

@@ -263,6 +263,16 @@ def test_what_is_outlined_lies_where_it_was(name: str, multi_frame: bool, look: 
     assert np.linalg.norm(outline.mean(axis=0) - nearest) < 4.0
 
 
+def test_of_a_patient_who_lies_on_the_side_none_is_told(look: Any, log: Log) -> None:
+    images = series(ORIENTATIONS["axial"], "on the side")
+    for image in images:
+        image.PatientPosition = "HFDL"
+    looked, (_, report) = look(images, log)
+    assert looked.answer.kind is AnswerKind.POSITIVE
+    assert [finding.laterality for finding in looked.answer.findings] == [None]
+    assert LATERALITY not in dict(coded(report))
+
+
 def points_of(image: Any) -> NDArray[np.float64]:
     """Of every voxel that is set, in the patient: as ITK has it of dcmqi's reading."""
     import SimpleITK

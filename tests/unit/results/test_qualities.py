@@ -14,6 +14,7 @@ from validators.dcmqi import tid1500reader
 from validators.dicom3tools import dciodvfy
 from vigil.domain.answer import AnswerKind
 from vigil.domain.codes import HYPERDENSE_REGION, LEFT, MODERATE, RIGHT, SEVERE, SEVERITY
+from vigil.domain.manifest.laterality import Laterality
 from vigil.results import wording
 from vigil.results.structured_report import structured_report
 from vigil.results.text_report import text_report
@@ -115,6 +116,18 @@ def test_the_side_of_a_finding_is_not_told_of_each_of_its_boxes(name: str) -> No
         drawn = {sided(group) for group in groups(report) if any(item.ValueType == "SCOORD" for item in group.ContentSequence)}
         assert list(drawn) == told
         assert all(sided(group) for group in groups(report) if any(item.ValueType == "IMAGE" for item in group.ContentSequence))
+
+
+def test_what_may_reach_across_has_its_side_with_the_segment_and_not_with_an_outline(two: Case) -> None:
+    """With bilateral_share up to half of a finding on the left may lie on the right, and be the largest on the key slice."""
+    asked = two.asked
+    by = Laterality.model_validate({"from": "geometry", "margin_mm": 5, "bilateral_share": 0.4})
+    for rule, outlines in ((by, {False}), (by.model_copy(update={"bilateral_share": None}), {True})):
+        ruled = asked.manifest.model_copy(update={"finding": asked.manifest.finding.model_copy(update={"laterality": rule})})
+        report = dcmread(BytesIO(structured_report(replace(asked, manifest=ruled)).dicom))
+        drawn = {kind: {sided(group) for group in groups(report) if any(item.ValueType == kind for item in group.ContentSequence)}
+                 for kind in ("SCOORD", "IMAGE")}
+        assert drawn == {"SCOORD": outlines, "IMAGE": {True}}
 
 
 def groups(report: Dataset) -> list[Dataset]:
